@@ -1,0 +1,60 @@
+# Every target sets up .venv by itself. `make` alone lists the targets.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 3000
+NAME ?= duanbiao
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TOKENIZERS_PARALLELISM := false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve tag split train evaluate validate check format test clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+# One stamp for each extra; a changed pyproject.toml installs again.
+$(VENV)/.%: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+setup: $(VENV)/.dev ## install everything, also what training and tests need
+
+serve: $(VENV)/.serve ## start the REST service on HOST:PORT (127.0.0.1:3000)
+	$(BIN)/python -m serving.start --host $(HOST) --port $(PORT)
+
+tag: $(VENV)/.serve ## tag in batch: IN=article, folder or .jsonl  OUT=.jsonl, .csv or .parquet  [MODEL=]
+	@$(BIN)/python -m serving.batch "$(IN)" "$(OUT)" $(if $(MODEL),--model "$(MODEL)")
+
+split: $(VENV)/.serve ## show how articles are cut into paragraphs, and what is left out and why: IN=seeds
+	@$(BIN)/python -m data.paragraphs "$(or $(IN),seeds)" --explain
+
+train: $(VENV)/.train ## train, calibrate and put in use: [NAME= TOPICS= ANNOTATIONS= BASE=]
+	$(BIN)/python -m training.train --name $(NAME) $(if $(TOPICS),--topics "$(TOPICS)") \
+	  $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(BASE),--base "$(BASE)")
+
+evaluate: $(VENV)/.train ## report on the model in use, beside the baselines: [MODEL=]
+	$(BIN)/python -m training.evaluate $(if $(MODEL),--model "$(MODEL)")
+
+validate: $(VENV)/.serve ## check the annotation set; counts and annotators' agreement: [ANNOTATIONS= TOPICS=]
+	@$(BIN)/python -m data.annotations $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TOPICS),--topics "$(TOPICS)")
+
+check: $(VENV)/.dev ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(VENV)/.dev ## all tests, quick ones first
+	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m slow
+
+clean: ## remove caches and unfinished training runs; models stay
+	rm -rf models/runs report .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

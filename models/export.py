@@ -1,0 +1,83 @@
+"""Write a network as ONNX with one byte a weight (needs torch and onnx)."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+
+from models.network import GRID_STEPS, TopicNetwork
+
+OPSET = 18
+# Matrices below this size stay in float32: they are few, and biases are not worth a scale.
+MIN_ELEMENTS = 4096
+
+
+class _Logits(torch.nn.Module):
+    def __init__(self, network: TopicNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(input_ids, attention_mask)["logits"]
+        return logits
+
+
+def export_onnx(network: TopicNetwork, path: Path) -> None:
+    """Write `network` (weights snapped, on the CPU) to an ONNX file.
+
+    Inputs `input_ids` and `attention_mask`, int64 (batch, tokens); output `logits`,
+    float32 (batch, topics). Weight matrices are stored as int8 with a float scale for
+    each row of the original and become float again when a session loads them.
+    """
+    network = network.eval().float()
+    network.encoder.set_attn_implementation("eager")
+    tokens = torch.tensor([[0, 5, 6, 2], [0, 7, 2, 1]])
+    mask = (tokens != 1).long()
+    dynamic = {"input_ids": {0: "batch", 1: "tokens"}, "attention_mask": {0: "batch", 1: "tokens"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Logits(network).eval(),
+            (tokens, mask),
+            str(path),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            dynamic_axes={**dynamic, "logits": {0: "batch"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load(str(path))
+    _store_weights_as_integers(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _store_weights_as_integers(model: onnx.ModelProto) -> None:
+    graph = model.graph
+    nodes = []
+    kept = []
+    gathered = {node.input[0] for node in graph.node if node.op_type == "Gather"}
+    for initializer in graph.initializer:
+        array = numpy_helper.to_array(initializer)
+        if array.ndim != 2 or array.dtype != np.float32 or array.size < MIN_ELEMENTS:
+            kept.append(initializer)
+            continue
+        # Linear weights are stored (in, out), so a row of the original is a column here.
+        axis = 0 if initializer.name in gathered else 1
+        scale = np.abs(array).max(axis=1 - axis).clip(1e-12) / GRID_STEPS
+        steps = np.round(array / np.expand_dims(scale, 1 - axis)).astype(np.int8)
+        name = initializer.name
+        kept += [
+            numpy_helper.from_array(steps, f"{name}.steps"),
+            numpy_helper.from_array(scale.astype(np.float32), f"{name}.scale"),
+        ]
+        inputs = [f"{name}.steps", f"{name}.scale"]
+        nodes.append(helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}.dequantize", axis=axis))
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *rest])

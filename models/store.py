@@ -1,0 +1,77 @@
+"""Where trained models live and which one is in use.
+
+Versions stand in BentoML's model store below `models/store`; `models/current` names the
+one in use. Where there is no `models/current`, the model that ships in
+`models/released` is in use.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+MODELS = Path(__file__).resolve().parent
+RELEASED = MODELS / "released"
+STORE = MODELS / "store"
+CURRENT = MODELS / "current"
+RELEASED_NAME = "released"
+
+# Read when bentoml is first imported, so set before. Nothing is reported to anyone.
+os.environ["BENTOML_HOME"] = str(STORE)
+os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+
+
+def current_name(pointer: Path = CURRENT) -> str:
+    """Return the name of the model in use: "released" or a tag such as "duanbiao:20250102-030405"."""
+    try:
+        return pointer.read_text(encoding="utf-8").strip() or RELEASED_NAME
+    except FileNotFoundError:
+        return RELEASED_NAME
+
+
+def resolve(name: str) -> Path:
+    """Return the artifact folder of a model.
+
+    Args:
+        name: "released", a tag of the store, or the path of an artifact folder.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+    """
+    if name == RELEASED_NAME:
+        return RELEASED
+    if "/" in name:
+        if not Path(name).is_dir():
+            raise FileNotFoundError(f"no model folder at {name}; give the folder of model.onnx and tagger.json")
+        return Path(name)
+    tag, _, version = name.partition(":")
+    folder = STORE / "models" / tag / version
+    if not version or not folder.is_dir():
+        raise FileNotFoundError(f"no model '{name}' in {STORE}; train one with 'make train', or delete {CURRENT} to use the released one")
+    return folder
+
+
+def save(tag: str, fill: Callable[[Path], None]) -> str:
+    """Create a version in the store; `fill` writes the artifact into the folder it is given.
+
+    Returns the version's full tag. If `fill` raises, nothing is left behind.
+    """
+    import bentoml
+
+    STORE.mkdir(parents=True, exist_ok=True)
+    with bentoml.models.create(tag) as model:
+        fill(Path(model.path))
+    return str(model.tag)
+
+
+def promote(name: str, pointer: Path = CURRENT) -> None:
+    """Make a model the one in use, in one atomic step that a running service takes up.
+
+    Raises:
+        FileNotFoundError: there is no such model; the one in use stays.
+    """
+    resolve(name)
+    with tempfile.NamedTemporaryFile("w", dir=pointer.parent, delete=False, encoding="utf-8") as file:
+        file.write(name + "\n")
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(pointer)

@@ -1,0 +1,58 @@
+"""What /docs.json says: BentoML's description of the two POST routes, completed and corrected.
+
+BentoML knows neither the GET routes nor the form of the service's errors.
+"""
+
+from typing import Any
+
+from serving.guard import GETS, POSTS
+from serving.messages import MAX_NAME
+
+_ERROR = {
+    "description": "An error; `code` is for programs, `message` says where, what and what to do instead.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
+_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {"type": "object"},
+            },
+        }
+    },
+}
+_GET_DESCRIPTIONS = {
+    "/": "The routes of the service.",
+    "/v1/topics": "The topics of the model in use: id, name, definition, threshold, uncertain band.",
+    "/v1/model": "The model in use: version, base, data, metrics; and the limits of the service.",
+    "/docs.json": "This description.",
+    "/livez": "200 while the service runs.",
+    "/readyz": "200 once a model is loaded, 503 before.",
+    "/metrics": "Prometheus metrics.",
+}
+
+
+def complete(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return BentoML's OpenAPI description with all routes, and errors as they are."""
+    paths: dict[str, Any] = {path: _with_errors(spec["paths"][path]) for path in POSTS}
+    paths |= {path: {"get": {"description": _GET_DESCRIPTIONS[path], "responses": _get_responses()}} for path in GETS}
+    schemas = {"Record": spec["components"]["schemas"]["Record"], "Error": _ERROR_SCHEMA}
+    about = f"Tags paragraphs of Chinese news by topic. Limits: see /v1/model; a name has up to {MAX_NAME} characters."
+    info = {"title": "duanbiao", "version": "1", "description": about}
+    return {**spec, "info": info, "tags": [], "paths": paths, "components": {"schemas": schemas}}
+
+
+def _with_errors(path: dict[str, Any]) -> dict[str, Any]:
+    # BentoML keys the answers by numbers.
+    post = {key: value for key, value in path["post"].items() if key != "tags"}
+    return {"post": {**post, "responses": {"200": path["post"]["responses"][200], "4XX": _ERROR, "5XX": _ERROR}}}
+
+
+def _get_responses() -> dict[str, Any]:
+    return {"200": {"description": "The answer."}, "5XX": _ERROR}

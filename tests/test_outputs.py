@@ -1,0 +1,120 @@
+"""Output files of batch tagging: the same content in all three formats, and never half a file."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from models.tagger import Tagger
+from serving import outputs
+from serving.outputs import FIELDS, write_output, write_problems
+from serving.records import paragraphs_of, tag_paragraphs, taken_as_is
+
+SOURCE = """本报讯 县委统战部召开座谈会，
+通报全县经济社会发展情况。
+
+"引号"，逗号；=1+1，网店直播带货卖出苹果三万斤。
+"""
+
+
+@pytest.fixture(scope="module")
+def tagger(tiny_artifact: Path) -> Tagger:
+    return Tagger(tiny_artifact)
+
+
+@pytest.fixture
+def records(tagger: Tagger) -> list[dict[str, Any]]:
+    paragraphs = paragraphs_of(SOURCE, "text", "新闻/a.txt")
+    odd = [taken_as_is(f"x{i}", f'=1+1\r\n"{i}",\u2028\x00😀', i, "b.jsonl") for i in range(9)]
+    return tag_paragraphs(tagger, [*paragraphs, *odd])
+
+
+@pytest.fixture
+def spool(records: list[dict[str, Any]], tmp_path: Path) -> Path:
+    path = tmp_path / "spool"
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def topics(tagger: Tagger) -> list[str]:
+    return [topic.id for topic in tagger.artifact.topics]
+
+
+def test_columns_are_the_fields_of_a_record(records: list[dict[str, Any]]) -> None:
+    assert tuple(records[0]) == FIELDS
+
+
+def test_jsonl_is_the_records(records: list[dict[str, Any]], spool: Path, topics: list[str], tmp_path: Path) -> None:
+    write_output(spool, tmp_path / "o.jsonl", topics)
+    with (tmp_path / "o.jsonl").open(encoding="utf-8", newline="\n") as file:
+        assert [json.loads(line) for line in file] == records
+
+
+def test_csv_holds_the_records(records: list[dict[str, Any]], spool: Path, topics: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "o.CSV"
+    write_output(spool, out, topics)
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfid,article,")
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    read = [
+        {
+            **{field: row[field] for field in ("id", "article", "headline", "text", "answer", "model")},
+            **{field: json.loads(row[field]) for field in ("index", "spans", "truncated")},
+            "topics": [topic for topic in row["topics"].split(";") if topic],
+            "scores": {topic: float(row[f"score_{topic}"]) for topic in topics},
+        }
+        for row in rows
+    ]
+    assert read == records
+    assert len(rows[0]) == len(FIELDS) - 1 + len(topics)
+
+
+def test_parquet_holds_the_records(
+    records: list[dict[str, Any]], spool: Path, topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outputs, "ROW_GROUP", 4)
+    write_output(spool, tmp_path / "o.parquet", topics)
+    with parquet.ParquetFile(tmp_path / "o.parquet") as file:
+        assert file.num_row_groups == -(-len(records) // 4)
+        table = file.read()
+    assert table.to_pylist() == records
+    assert table.schema.field("scores").type == pyarrow.struct([(topic, pyarrow.float64()) for topic in topics])
+    assert table.schema.field("topics").type == pyarrow.list_(pyarrow.string())
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_no_record_is_a_file_too(ending: str, topics: list[str], tmp_path: Path) -> None:
+    (tmp_path / "spool").touch()
+    out = tmp_path / f"o{ending}"
+    write_output(tmp_path / "spool", out, topics)
+    if ending == ".parquet":
+        assert parquet.read_table(out).num_rows == 0
+    else:
+        assert len(out.read_text(encoding="utf-8").splitlines()) == (ending == ".csv")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_failure_leaves_the_old_file(ending: str, spool: Path, topics: list[str], tmp_path: Path) -> None:
+    out = tmp_path / f"o{ending}"
+    out.write_text("old")
+    with spool.open("a") as file:
+        file.write('{"id": "cut sho')
+    with pytest.raises(ValueError, match="Unterminated string"):
+        write_output(spool, out, topics)
+    assert out.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([out.name, "spool"])
+
+
+def test_problems_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
+    spool, out = tmp_path / "spool", tmp_path / "o.errors.jsonl"
+    spool.write_text('{"source": "a.txt"}\n')
+    write_problems(spool, out)
+    assert out.read_text() == '{"source": "a.txt"}\n'
+    spool.write_text("")
+    write_problems(spool, out)
+    assert not out.exists()

@@ -1,0 +1,1 @@
+"""Train, calibrate, evaluate: everything that makes an artifact and says how good it is."""

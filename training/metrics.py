@@ -1,0 +1,84 @@
+"""How good predictions are: F1, average precision, calibration error, bootstrap intervals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+
+N_BINS = 10
+N_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class TopicScore:
+    """One topic's figures, each 0 to 1."""
+
+    topic: str
+    n: int
+    """Paragraphs that carry the topic."""
+    precision: float
+    recall: float
+    f1: float
+    average_precision: float
+    calibration_error: float
+
+
+def score_topics(
+    ids: list[str], labels: np.ndarray, given: np.ndarray, probabilities: np.ndarray
+) -> list[TopicScore]:
+    """Score each topic; arrays are (paragraphs, topics): multi-hot, decisions, probabilities."""
+    scores = []
+    for column, topic in enumerate(ids):
+        truth = labels[:, column] > 0.5
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            truth, given[:, column], average="binary", zero_division=0.0
+        )
+        ranked = float(average_precision_score(truth, probabilities[:, column])) if truth.any() else 0.0
+        error = calibration_error(probabilities[:, column], truth)
+        scores.append(TopicScore(topic, int(truth.sum()), float(precision), float(recall), float(f1), ranked, error))
+    return scores
+
+
+def macro_f1(labels: np.ndarray, given: np.ndarray) -> float:
+    """Return the mean of the topics' F1; a topic neither present nor given counts as 1."""
+    true = ((labels > 0.5) & given).sum(0)
+    wrong = ((labels > 0.5) != given).sum(0)
+    return float(np.mean(np.where(true + wrong == 0, 1.0, 2 * true / np.maximum(2 * true + wrong, 1))))
+
+
+def micro_f1(labels: np.ndarray, given: np.ndarray) -> float:
+    """Return F1 over all decisions of all topics together."""
+    true = int(((labels > 0.5) & given).sum())
+    wrong = int(((labels > 0.5) != given).sum())
+    return 1.0 if true + wrong == 0 else 2 * true / (2 * true + wrong)
+
+
+def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
+    """Return the expected calibration error over ten bins of equal width (Naeini et al. 2015)."""
+    bins = np.minimum((probabilities * N_BINS).astype(int), N_BINS - 1)
+    error = 0.0
+    for number in range(N_BINS):
+        inside = bins == number
+        if inside.any():
+            error += inside.mean() * abs(probabilities[inside].mean() - truth[inside].mean())
+    return float(error)
+
+
+def interval(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    labels: np.ndarray,
+    given: np.ndarray,
+    groups: tuple[str, ...],
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the 95% bootstrap interval of a measure, drawing whole groups with replacement."""
+    names = sorted(set(groups))
+    places = {name: np.flatnonzero(np.array(groups) == name) for name in names}
+    draw = np.random.default_rng(seed)
+    values = []
+    for _ in range(N_RESAMPLES):
+        chosen = np.concatenate([places[name] for name in draw.choice(names, len(names))])
+        values.append(measure(labels[chosen], given[chosen]))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

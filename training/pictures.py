@@ -1,0 +1,44 @@
+"""The report's pictures."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from sklearn.metrics import precision_recall_curve
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first)
+
+from training.metrics import N_BINS  # noqa: E402
+
+
+def draw_reliability(path: Path, ids: list[str], labels: np.ndarray, probabilities: np.ndarray) -> None:
+    """Draw how often a topic applies at each predicted probability; the diagonal is perfect."""
+    figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle="--")
+    for column, topic in enumerate(ids):
+        bins = np.minimum((probabilities[:, column] * N_BINS).astype(int), N_BINS - 1)
+        used = [number for number in range(N_BINS) if (bins == number).sum() >= 3]
+        predicted = [probabilities[bins == number, column].mean() for number in used]
+        observed = [labels[bins == number, column].mean() for number in used]
+        axes.plot(predicted, observed, marker="o", label=topic)
+    axes.set(xlabel="predicted probability", ylabel="share that carries the topic", title="Reliability, out of fold")
+    _save(figure, axes, path)
+
+
+def draw_precision_recall(path: Path, ids: list[str], labels: np.ndarray, probabilities: np.ndarray) -> None:
+    """Draw precision against recall over all thresholds, a curve for each topic."""
+    figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
+    for column, topic in enumerate(ids):
+        if labels[:, column].any():
+            precision, recall, _ = precision_recall_curve(labels[:, column], probabilities[:, column])
+            axes.plot(recall, precision, label=topic)
+    axes.set(xlabel="recall", ylabel="precision", title="Precision and recall, out of fold", xlim=(0, 1.02), ylim=(0, 1.02))
+    _save(figure, axes, path)
+
+
+def _save(figure: "plt.Figure", axes: "plt.Axes", path: Path) -> None:
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

