@@ -8,6 +8,9 @@ PORT ?= 3000
 NAME ?= duanbiao
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
+# bentoml reads these when it starts. Nothing is reported to anyone.
+export BENTOML_HOME := $(CURDIR)/models/store
+export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
 .PHONY: help setup serve tag split train evaluate validate check format test clean
@@ -24,7 +27,8 @@ $(VENV)/.%: pyproject.toml
 setup: $(VENV)/.dev ## install everything, also what training and tests need
 
 serve: $(VENV)/.serve ## start the REST service on HOST:PORT (127.0.0.1:3000)
-	$(BIN)/python -m serving.start --host $(HOST) --port $(PORT)
+	@mkdir -p $(BENTOML_HOME)
+	$(BIN)/bentoml serve serving.service:TaggerService --host $(HOST) --port $(PORT)
 
 tag: $(VENV)/.serve ## tag in batch: IN=article, folder or .jsonl  OUT=.jsonl, .csv or .parquet  [MODEL=]
 	@$(BIN)/python -m serving.batch "$(IN)" "$(OUT)" $(if $(MODEL),--model "$(MODEL)")

@@ -2,7 +2,7 @@
 
     python -m data.annotations
 
-checks `data/annotations.jsonl` against the topics and the source files, and prints the
+checks the annotation files against the topics and the source files, and prints the
 counts and the annotators' agreement (Cohen's kappa). Files are JSON lines in UTF-8.
 """
 
@@ -21,6 +21,7 @@ from data.sources import format_of, read_source
 from data.topics import DEFAULT_TOPICS, Topic, load_topics
 
 DEFAULT_ANNOTATIONS = Path(__file__).with_name("annotations.jsonl")
+DEFAULT_WRITTEN = Path(__file__).with_name("written.jsonl")
 ROOT = DEFAULT_ANNOTATIONS.parent.parent
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -135,7 +136,7 @@ class _Checker:
 
     def _check_shape(self, entry: Any) -> None:
         if not isinstance(entry, dict):
-            raise ValueError("not a JSON object; write {\"id\": …, \"text\": …, \"topics\": […]}")
+            raise ValueError('not a JSON object; write {"id": …, "text": …, "topics": […]}')
         for key, kind in _TYPES.items():
             if key not in entry:
                 raise ValueError(f"'{key}' is missing; every annotation has {', '.join(_TYPES)}")
@@ -180,11 +181,15 @@ class _Checker:
             try:
                 self._sources[annotation.source] = read_source(path)
             except OSError:
-                raise ValueError(f"source '{annotation.source}' cannot be read; restore the file or correct the path") from None
+                raise ValueError(
+                    f"source '{annotation.source}' cannot be read; restore the file or correct the path"
+                ) from None
         source = self._sources[annotation.source]
         for start, end in annotation.spans:
             if not 0 <= start < end <= len(source):
-                raise ValueError(f"span [{start}, {end}] lies outside '{annotation.source}' of {len(source)} characters")
+                raise ValueError(
+                    f"span [{start}, {end}] lies outside '{annotation.source}' of {len(source)} characters"
+                )
         says = text_at(source, annotation.spans, format_of(path) == "html")
         if says != annotation.text:
             raise ValueError(
@@ -232,22 +237,29 @@ def cohen_kappa(first: Sequence[bool], second: Sequence[bool]) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Check the annotation file; print counts and agreement. Exit status 1 if it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m data.annotations", description="Check an annotation file.")
-    parser.add_argument("--annotations", type=Path, default=DEFAULT_ANNOTATIONS)
+    parser.add_argument("--annotations", type=Path, nargs="+", default=[DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN])
     parser.add_argument("--topics", type=Path, default=DEFAULT_TOPICS)
     options = parser.parse_args(arguments)
     try:
         topics = load_topics(options.topics)
-        annotations = load_annotations(options.annotations, topics)
+        for path in options.annotations:
+            _print_summary(path, load_annotations(path, topics), topics)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _print_summary(path: Path, annotations: Sequence[Annotation], topics: Sequence[Topic]) -> None:
     counts = Counter(topic for annotation in annotations for topic in annotation.topics)
-    print(f"{options.annotations}: {len(annotations)} paragraphs of {len({a.article for a in annotations})} articles, all valid")
-    print(f"no topic: {sum(not a.topics for a in annotations)}; settled by a third look: {sum(not a.agreed for a in annotations)}")
+    print(
+        f"{path}: {len(annotations)} paragraphs of {len({entry.article for entry in annotations})} articles, all valid"
+    )
+    settled = sum(not entry.agreed for entry in annotations)
+    print(f"no topic: {sum(not entry.topics for entry in annotations)}; settled by a third look: {settled}")
     print("| topic | paragraphs | both annotators | one of them | Cohen's kappa |\n| --- | --- | --- | --- | --- |")
     for row in measure_agreement(annotations, topics):
         print(f"| `{row.topic}` | {counts[row.topic]} | {row.both} | {row.one} | {row.kappa:.3f} |")
-    return 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ words tell whose headline it is.
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Literal
 
 from data.blocks import Block
@@ -14,6 +16,8 @@ from data.characters import count_han
 
 # From this many Chinese characters on, a heading above a byline or date line is the article's title.
 MIN_TITLE_HAN = 10
+# Where an article's end is not marked, this many of the last headings are weighed as its end.
+MAX_WEIGHED = 20
 # A heading below this many Chinese characters is the name of an author or a column.
 MIN_NAME_HAN = 4
 _SECTION = re.compile(r"[一二三四五六七八九十]{1,3}、|第[一二三四五六七八九十]{1,3}[章节部]")
@@ -54,12 +58,44 @@ class Group:
     def headline(self) -> str:
         return " ".join(unit.block.text for unit in self.headings)
 
-    def kind_of(self, unit: Unit) -> Kind:
-        if any(unit is heading for heading in self.headings):
-            return "headline"
-        if unit.kind == "heading":
-            return "subheading"
-        return "caption" if unit.kind == "caption" or unit.photo else "paragraph"
+    def kinds(self) -> list[Kind]:
+        """Return the kind of each member."""
+        titles = {id(unit) for unit in self.headings}
+        return ["headline" if id(unit) in titles else _kind_below(unit) for unit in self.members]
+
+
+def _kind_below(unit: Unit) -> Kind:
+    """Return the kind of a unit that is no headline."""
+    if unit.kind == "heading":
+        return "subheading"
+    return "caption" if unit.kind == "caption" or unit.photo else "paragraph"
+
+
+@dataclass
+class _Run:
+    """The units since an article began, and what decides where it ends."""
+
+    units: list[Unit] = field(default_factory=list)
+    last: Unit | None = None
+    """The last unit that is no furniture."""
+    last_body: int = -1
+    """The place of the last running text; -1 before the first."""
+    subheadings: list[int] = field(default_factory=list)
+    """The places of headings behind running text, the first of each row of headings."""
+
+    @property
+    def has_body(self) -> bool:
+        return self.last_body >= 0
+
+    def add(self, unit: Unit) -> None:
+        first = self.has_body and self.units[-1].kind != "heading"
+        if unit.kind == "body":
+            self.last_body = len(self.units)
+        elif first and unit.kind == "heading" and (unit.block.level or 0) < 3:
+            self.subheadings.append(len(self.units))
+        if unit.kind != "furniture":
+            self.last = unit
+        self.units.append(unit)
 
 
 def group(units: list[Unit], one_article: bool) -> list[Group]:
@@ -85,89 +121,103 @@ def _title(run: list[Unit]) -> list[Unit]:
     line; one to three characters alone are an author's or a column's name.
     """
     headings: list[Unit] = []
+    titled = False
     for unit in run:
         if unit.kind == "furniture":
-            below = unit.block.reason in ("byline", "date line")
-            if below and any(count_han(heading.block.text) >= MIN_TITLE_HAN for heading in headings):
+            if titled and unit.block.reason in ("byline", "date line"):
                 break
         elif unit.kind != "heading" or _SECTION.match(unit.block.text):
             break
         elif count_han(unit.block.text) >= MIN_NAME_HAN:
             headings.append(unit)
+            titled = titled or count_han(unit.block.text) >= MIN_TITLE_HAN
     return headings
 
 
 def _split(units: list[Unit]) -> list[list[Unit]]:
     """Cut the units into runs, each from the headings before an article to its end."""
-    runs: list[list[Unit]] = [[]]
+    opens = _opens_article(units)
+    done: list[list[Unit]] = []
+    run = _Run()
     bylined = False
     for place, unit in enumerate(units):
-        run = runs[-1]
-        has_body = any(member.kind == "body" for member in run)
-        if has_body and _begins_article(units, place, run):
-            runs.append(run := [])
-            bylined = has_body = False
+        if run.has_body and _begins_article(unit, opens[place], run):
+            done.append(run.units)
+            run, bylined = _Run(), False
+        has_body = run.has_body
         if unit.dateline or (unit.is_byline and not has_body):
             bylined = True
         ends = (unit.signed and not unit.photo) or (unit.is_byline and has_body)
-        run.append(unit)
+        run.add(unit)
         if ends and bylined:
-            _split_late(runs)
+            cut = _late_cut(run)
+            if cut is not None:
+                done.append(run.units[:cut])
+                run = _run_of(run.units[cut:])
         bylined = bylined or ends
-    return runs
+    return [*done, run.units]
 
 
-def _begins_article(units: list[Unit], place: int, run: list[Unit]) -> bool:
-    """Whether an article begins with the unit at this place; `run` is the article before it."""
-    unit = units[place]
+def _run_of(units: list[Unit]) -> _Run:
+    run = _Run()
+    for unit in units:
+        run.add(unit)
+    return run
+
+
+def _opens_article(units: list[Unit]) -> list[bool]:
+    """Return for each place whether a byline, dateline or subtitle follows before any other text."""
+    opens = [False] * (len(units) + 1)
+    for place in range(len(units) - 1, -1, -1):
+        unit = units[place]
+        if unit.dateline or unit.is_byline or (unit.kind == "heading" and unit.block.text.startswith(("——", "--"))):
+            opens[place] = True
+        else:
+            opens[place] = unit.kind in ("heading", "furniture") and opens[place + 1]
+    return opens
+
+
+def _begins_article(unit: Unit, opens: bool, run: _Run) -> bool:
+    """Whether an article begins with this unit; `run`, which has text, is the article before it."""
     if unit.kind == "body":
-        before = next((u for u in reversed(run) if u.kind != "furniture"), None)
-        return unit.dateline and not (before is not None and before.kind == "heading" and _is_fresh(run))
-    if unit.kind != "heading" or (unit.block.level or 0) >= 3:
+        return unit.dateline
+    if unit.kind != "heading" or (unit.block.level or 0) >= 3 or run.units[-1].kind == "heading":
         return False
-    if run and run[-1].kind == "heading":
-        return False
-    if _signed_off(run):
-        return True
-    for other in units[place:]:
-        if other.dateline or other.is_byline:
-            return True
-        if other.kind == "heading":
-            if other.block.text.startswith(("——", "--")):
-                return True
-        elif other.kind != "furniture":
-            return False
-    return False
+    return _signed_off(run) or opens
 
 
-def _is_fresh(run: list[Unit]) -> bool:
-    """Whether the run has headings only, so that the body that follows is its first."""
-    return all(unit.kind in ("heading", "furniture") for unit in run)
+def _signed_off(run: _Run) -> bool:
+    """Whether the run, which has text, has come to its end: a byline closed it."""
+    signed = run.last is not None and run.last.signed and not run.last.photo
+    return signed or run.units[-1].is_byline
 
 
-def _signed_off(run: list[Unit]) -> bool:
-    """Whether the run has come to its end: a byline closed it."""
-    last = next((unit for unit in reversed(run) if unit.kind != "furniture"), None)
-    if last is not None and last.signed and not last.photo:
-        return True
-    return bool(run) and run[-1].is_byline and any(unit.kind == "body" for unit in run)
+def _late_cut(run: _Run) -> int | None:
+    """Return the heading that best parts a run with bylines for two articles; None if it has none."""
+    inner = bisect_left(run.subheadings, run.last_body)
+    starts = run.subheadings[max(0, inner - MAX_WEIGHED) : inner]
+    if not starts:
+        return None
+    first, last = _places_of_pairs(run.units)
+    # Pairs in use before each place, and those of them that come again behind it.
+    begun, shared = [0] * (len(run.units) + 1), [0] * (len(run.units) + 1)
+    for pair, place in first.items():
+        begun[place + 1] += 1
+        shared[place + 1] += 1
+        shared[last[pair] + 1] -= 1
+    begun, shared = list(accumulate(begun)), list(accumulate(shared))
+    return min(starts, key=lambda place: shared[place] / begun[place] if begun[place] else 0.0)
 
 
-def _split_late(runs: list[list[Unit]]) -> None:
-    """Split the last run, which has bylines for two articles, at the heading that parts it best."""
-    run = runs[-1]
-    starts = [
-        place
-        for place, unit in enumerate(run)
-        if unit.kind == "heading"
-        and (unit.block.level or 0) < 3
-        and run[place - 1].kind != "heading"
-        and any(before.kind == "body" for before in run[:place])
-        and any(behind.kind == "body" for behind in run[place:])
-    ]
-    if starts:
-        cut = min(starts, key=lambda place: _likeness(run[:place], run[place:]))
-        runs[-1:] = [run[:cut], run[cut:]]
+def _places_of_pairs(units: list[Unit]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return in which unit each pair of Chinese characters stands first, and in which last."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for place, unit in enumerate(units):
+        for pair in _pairs([unit]):
+            first.setdefault(pair, place)
+            last[pair] = place
+    return first, last
 
 
 def _headlines_stand_behind(groups: list[Group], loose: list[list[Unit]]) -> bool:

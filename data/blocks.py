@@ -8,7 +8,9 @@ is decided later, in `data.paragraphs`.
 
 import html
 import re
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from data import characters, furniture
 
@@ -24,6 +26,7 @@ FULL_LINE_SLACK = 3.0
 
 _BREAK = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _BLANK = " \t\u3000\u00a0" + "\ufeff\u200b\u200c\u200d\u2060"
+_BLANKS = re.compile(r"[ \t\u00a0\u3000]+")
 _LIST_START = re.compile(
     r"[一二三四五六七八九十]{1,3}、|[（(][一二三四五六七八九十\d]{1,3}[）)]|\d{1,2}[.．、](?!\d)"
     r"|[①-⑳●■◆▲★○□◎▶•·]|[-*+]\s|第[一二三四五六七八九十]{1,3}[章节条]"
@@ -98,13 +101,20 @@ def join_pieces(pieces: list[str]) -> str:
 
     Nothing goes between Chinese characters; a blank goes between two Latin words.
     """
-    joined = ""
-    for piece in pieces:
-        if joined and piece and joined[-1].isascii() and piece[0].isascii():
-            if joined[-1].isalpha() and piece[0].isalpha():
-                joined += " "
-        joined += piece
-    return joined
+    joined: list[str] = []
+    for piece in filter(None, pieces):
+        if joined and _is_latin(joined[-1][-1]) and _is_latin(piece[0]):
+            joined.append(" ")
+        joined.append(piece)
+    return "".join(joined)
+
+
+def _is_latin(char: str) -> bool:
+    return char.isascii() and char.isalpha()
+
+
+# Python refuses to read a number of thousands of digits; such a reference is no character.
+_HUGE_REFERENCE = re.compile(r"&#[0-9]{100,};?")
 
 
 def text_at(source: str, spans: tuple[Span, ...] | list[Span], is_html: bool = False) -> str:
@@ -117,10 +127,9 @@ def text_at(source: str, spans: tuple[Span, ...] | list[Span], is_html: bool = F
     for start, end in spans:
         raw = source[start:end]
         for line in _BREAK.split(raw):
-            text = html.unescape(line) if is_html else line
-            outer = " " if is_html else _BLANK
-            text = characters.drop_invisible(text if is_html else text.strip(outer))
-            pieces.append(re.sub(r"[ \t\u00a0\u3000]+", " ", text.replace("\0", "")))
+            text = html.unescape(_HUGE_REFERENCE.sub("\ufffd", line)) if is_html else line.strip(_BLANK)
+            text = characters.drop_invisible(text)
+            pieces.append(_BLANKS.sub(" ", text.replace("\0", "")))
     return characters.close_letter_spacing(join_pieces(pieces)).strip()
 
 
@@ -136,16 +145,22 @@ def text_blocks(source: str) -> list[Block]:
     for group in groups:
         parts = _split_group(group, column)
         for place, part in enumerate(parts):
-            blocks.append(_make_block(source, part, column, after_text=place > 0 and _is_text_line(parts[place - 1][-1])))
+            blocks.append(
+                _make_block(source, part, column, after_text=place > 0 and _is_text_line(parts[place - 1][-1]))
+            )
     return blocks
 
 
-# What Markdown adds to the text of a line, and whole lines that are no text.
+# What Markdown adds to the text of a line, and whole lines that are no text. Markup that is
+# opened and never closed is searched only up to where the next of its kind opens.
 _MARKUP = re.compile(
-    r"^\A---\n.*?\n---$|^```.*?^```\s*$|<!--.*?-->"
-    r"|!\[[^\]]*\]\([^)]*\)|(?<=\])\([^)\s]*(?:\s+\"[^\"]*\")?\)|\[(?=[^\]]+\]\()|(?<=[^\s\[])\](?=\()"
-    r"|^\s{0,3}(?:>\s?)+|^\s*[-*+]\s+(?=\S)|^\s*(?:[-*_=]\s*){3,}$|^\[[^\]]+\]:.*$|\\(?=[\\`*_{}\[\]()#+.!-])"
-    r"|\*{1,3}|(?<![A-Za-z0-9])_{1,3}|_{1,3}(?![A-Za-z0-9])|`+|</?[A-Za-z][^>]*>",
+    r"^\A---\n.*?\n---$|^```(?:(?!^```).)*+^```\s*$|<!--(?:(?!<!--|-->).)*+-->"
+    r"|!\[[^\[\]]*\]\((?:[^)\]]++|\](?!\())*+\)"
+    r"|(?<=\])\((?:[^)\]\s]++|\](?!\())*+(?:\s+\"[^\"]*\")?\)"
+    r"|\[(?=[^\[\]]+\]\()|(?<=[^\s\[])\](?=\()"
+    r"|^\s{0,3}(?:>\s?)+|^[^\S\n]*[-*+]\s+(?=\S)|^[^\S\n]*(?:[-*_=]\s*){3,}$|^\[[^\]\n]+\]:[^\n]*$"
+    r"|\\(?=[\\`*_{}\[\]()#+.!-])"
+    r"|\*{1,3}|(?<![A-Za-z0-9])_{1,3}|_{1,3}(?![A-Za-z0-9])|`+|</?[A-Za-z][^<>]*>",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -158,12 +173,13 @@ def markdown_blocks(source: str) -> list[Block]:
         for place in range(start, end):
             if source[place] not in "\r\n":
                 masked[place] = "\u200b"
+    starts = [start for start, _ in marks]
+    ends = [end for _, end in marks]
     blocks = []
     for block in text_blocks("".join(masked)):
-        for mark in marks:
-            if any(start < mark[1] and mark[0] < end for start, end in block.spans):
-                block = without(block, source, mark)
-        blocks.append(block)
+        first = bisect_right(ends, block.spans[0][0])
+        behind = bisect_left(starts, block.spans[-1][1])
+        blocks.append(without(block, source, marks[first:behind]) if first < behind else block)
     return blocks
 
 
@@ -195,7 +211,7 @@ def _split_group(group: list[Line], column: float | None) -> list[list[Line]]:
     indented = [line for line in group if line.indent >= 1.5]
     by_indent = bool(indented) and len(indented) < len(group)
     parts = [[group[0]]]
-    for before, line in zip(group, group[1:], strict=False):
+    for before, line in pairwise(group):
         if local is None or _starts_block(before, line, local, by_indent):
             parts.append([line])
         else:
@@ -273,14 +289,16 @@ def _make_block(source: str, lines: list[Line], column: float | None, after_text
     )
 
 
-def without(block: Block, source: str, cut: Span, is_html: bool = False) -> Block:
-    """Return the block less the source offsets in `cut`, outer blanks trimmed."""
+def without(block: Block, source: str, cuts: list[Span], is_html: bool = False) -> Block:
+    """Return the block less the source offsets in `cuts`, which are in order; outer blanks trimmed."""
     spans: list[Span] = []
     for start, end in block.spans:
-        for piece in ((start, min(end, cut[0])), (max(start, cut[1]), end)):
-            trimmed = trim(source, piece)
+        place = start
+        for cut in [*cuts, (end, end)]:
+            trimmed = trim(source, (place, min(end, cut[0])))
             if trimmed:
                 spans.append(trimmed)
+            place = max(place, cut[1])
     return replace(block, spans=tuple(spans), text=text_at(source, spans, is_html))
 
 

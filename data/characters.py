@@ -15,6 +15,8 @@ _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 CLOSERS = "”’』」》〉）)】]\"'"
 _TERMINAL = re.compile(rf"[。！？；!?;…][{re.escape(CLOSERS)}]*$")
 _INNER_STOP = re.compile(r"[。！？!?]")
+_COMMA = re.compile("[，,、]")
+_BRACKETS = (("“", "”"), ("‘", "’"), ("《", "》"), ("（", "）"), ("(", ")"), ("【", "】"), ("「", "」"))
 
 
 def count_han(text: str) -> int:
@@ -45,13 +47,12 @@ def has_inner_stop(text: str) -> bool:
 
 def count_commas(text: str) -> int:
     """Return how many commas, of either width and of either Chinese kind, the text holds."""
-    return sum(text.count(comma) for comma in "，,、")
+    return len(_COMMA.findall(text))
 
 
 def has_open_bracket(text: str) -> bool:
     """Whether a Chinese quotation mark or bracket is opened and not closed again."""
-    pairs = (("“", "”"), ("‘", "’"), ("《", "》"), ("（", "）"), ("(", ")"), ("【", "】"), ("「", "」"))
-    return any(text.count(left) > text.count(right) for left, right in pairs)
+    return any(left in text and text.count(left) > text.count(right) for left, right in _BRACKETS)
 
 
 def drop_invisible(text: str) -> str:

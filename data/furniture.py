@@ -3,21 +3,31 @@
 Each rule is a pattern for a whole short line or block and the reason shown to the
 user by `--explain`. `lead_byline` and `trailing_byline` find the bylines that stand
 inside a paragraph's own line.
+
+Anybody may send a line made to make a pattern backtrack. So a repeated group may match
+a text in one way only, or is atomic, and no pattern searches more than a line's length.
 """
 
 import re
+from functools import lru_cache
 
 from data.characters import HAN, close_letter_spacing, count_han
 
 # Longer than this no line is furniture, whatever words it holds.
 MAX_LENGTH = 90
+# A byline at a paragraph's end stands within this many characters.
+MAX_TRAILING = 200
 
 _NAME = rf"[{HAN}·]{{2,5}}"
 _NAMES = rf"{_NAME}(?:[\s、,，]+{_NAME})*"
-_REPORTER = (
-    rf"(?:[{HAN}]{{2,6}}(?:日报|晚报|早报|时报|晨报|网))?(?:本报|本台|本网|特约|见习|实习|首席|全媒体|融媒体|融媒)*"
-    r"(?:记者站|记者|通讯员|评论员|观察员|摄影师|主持人)"
-)
+_ROLE = r"(?:记者站|记者|通讯员|评论员|观察员|摄影师|主持人)"
+_REPORTER = rf"(?:[{HAN}]{{2,6}}(?:日报|晚报|早报|时报|晨报|网))?(?:本报|本台|本网|特约|见习|实习|首席|全媒体|融媒体|融媒)*{_ROLE}"
+# Names before a further role. They hold no role themselves, so the next role ends them, and
+# a list of reporters reads in one way only.
+_NAME_BETWEEN = rf"(?:(?!{_ROLE})[{HAN}·]){{2,5}}"
+_NAMES_BETWEEN = rf"{_NAME_BETWEEN}(?:[\s、,，]+{_NAME_BETWEEN})*"
+_REPORTERS = rf"{_REPORTER}(?>[\s:：丨|]*(?:{_NAMES_BETWEEN})?[\s/／,，、]*{_REPORTER})*[\s:：丨|]*"
+_NAMED_REPORTERS = rf"{_REPORTER}(?>[\s:：]*{_NAMES_BETWEEN}\s*{_REPORTER})*[\s:：]*{_NAMES}\s*"
 _CREDIT = r"(?:文|图|文图|图文|图片|供图|摄影|摄|撰文|撰稿|供稿|来稿|视频|制图|漫画)"
 _STAFF = (
     r"(?:责任编辑|值班编辑|本版编辑|特约编辑|执行编辑|编辑|责编|美编|主编|副主编|总编辑?|值班主任|值班总编|编审|审核|审校|校对|校审"
@@ -29,8 +39,9 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (reason, re.compile(pattern.replace("HANX", HAN), re.IGNORECASE))
     for reason, pattern in (
         ("navigation", r"^(?:您?(?:的|当前)*(?:当前|现在)?(?:的)?位置|当前页面|当前栏目)(?:是)?\s*[:：]?.*(?:>|›|»|/|→|首页|正文|$)"),
-        ("navigation", r"^(?:\s*(?:网站首页|首页|返回首页|返回列表|返回|上一篇|下一篇|上一页|下一页|目录|更多)\s*[|｜/·>]?)+$"),
-        ("navigation", r"^(?:网站)?首页\b.*[>›»|/→·\s]|^\S{1,12}(?:\s*[>›»]\s*\S{1,12}){1,5}$"),
+        ("navigation", r"^\s*(?:(?:网站首页|首页|返回首页|返回列表|返回|上一篇|下一篇|上一页|下一页|目录|更多)\s*(?:[|｜/·>]\s*)?)++$"),
+        ("navigation", r"^(?:网站)?首页\b.*[>›»|/→·\s]|^[>›»]{3,}$"
+                       r"|^(?=.+[>›»].)(?:[>›»]{2,}\s*|[>›»])?[^\s>›»]{1,12}(?:\s*[>›»]+\s*[^\s>›»]{1,12}){0,5}(?:\s*[>›»]+)?$"),
         ("navigation", r"^(?:上一篇|下一篇|上一条|下一条|上一页|下一页|上一版|下一版|前一篇|后一篇)(?:[:：\s].*|$)"),
         ("navigation", r"^[\[【（(]?(?:返回|返回首页|返回列表|返回顶部|回到顶部|打印|打印本页|打印此文|关闭|关闭窗口|收藏|收藏本页|我要纠错|纠错|字号|放大|缩小)"
                        r"(?:[\]】）)\s|/、:：]|大|中|小|打印|关闭|返回|收藏|本页|窗口|顶部)*$"),
@@ -39,7 +50,7 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
                         r"[^。]{0,60}$"),
         ("sharing bar", r"^(?:[↑↓▼▲👆👇☝⬆⬇\s]*)(?:点击|关注|长按|扫码|戳)[^。]{0,30}(?:蓝字|关注|二维码|公众号|我们|原文)[^。]{0,12}$"),
         ("sharing bar", r"^(?:微信|微博|QQ|QQ空间|朋友圈|新浪微博|复制链接)(?:[\s|/、·]+(?:微信|微博|QQ|QQ空间|朋友圈|新浪微博|复制链接|更多|分享))*$"),
-        ("related links", r"^[·•▪\s]*\S.{4,60}\s+[（(\[]?(?:\d{4}[-/.])?\d{2}[-/.]\d{2}[）)\]]?$"),
+        ("related links", r"^[·•▪\s]*+\S.{4,60}\s+[（(\[]?(?:\d{4}[-/.])?\d{2}[-/.]\d{2}[）)\]]?$"),
         ("sharing bar", r"^(?:网友评论|我要评论|发表评论|文明上网|最新评论|评论区|喜欢就点|原创(?:\s+\S+){0,3}$).{0,40}$"),
         ("footer", r"^(?:本文|本报道|文章)?(?:转载|转发)(?:请|须|时)?(?:务必)?注明.*$|^.{0,8}(?:图片|照片|资料|素材)(?:由|来源|来自).{2,30}(?:提供|网络)?[）)]?$"),
         ("document head", r"^[HANX]{2,24}文件$|^[HANX]{1,12}[〔\[（(]\d{4}[〕\]）)]\s*(?:第\s*)?\d+\s*号$|^(?:主题词|抄送|抄报|分送|签发人|印发机关|公开方式|此件公开发布|附件\d?|附)\s*[:：（)）].*$"
@@ -63,8 +74,8 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("footer", r"^[^。，]*(?:主办|主管|承办|运营)(?:单位)?(?:\s*[:：|｜]|\s+\S+(?:主办|承办|网)).*$|^(?:主办|承办|主管|协办)(?:单位)?[:：].*$"),
         ("footer", r"^(?:(?:关于我们|联系我们|网站声明|法律声明|隐私政策|隐私声明|使用帮助|网站地图|广告服务|人才招聘|友情链接|联系方式|设为首页|加入收藏|手机版|电脑版|客户端)[\s|｜/·-]*)+$"),
         ("footer", r"^(?:[-—–=*_~·.。\s]*)(?:END|完|The End|全文完|FIN)(?:[-—–=*_~·.。\s]*)$"),
-        ("byline", rf"^[■□◎●○◆▲★☆△▪\s]*[（(【]?(?:{_REPORTER}[\s:：丨|]*(?:{_NAMES})?[\s/／,，、]*)+(?:文[/／]?图|{_CREDIT}|报道|综合报道)?[）)】]?$"),
-        ("byline", rf"^[■□◎●○◆▲★☆△▪\s]*[（(【]?(?:{_REPORTER}[\s:：丨|]*(?:{_NAMES})?\s*)+(?:{_NAMES})?\s*(?:{_CREDIT}(?:[/／]{_CREDIT})?)?\s*(?:文[/／]?图)?[）)】]?$"),
+        ("byline", rf"^[■□◎●○◆▲★☆△▪\s]*[（(【]?{_REPORTERS}(?:{_NAMES})?[\s/／,，、]*(?:文[/／]?图|{_CREDIT}|报道|综合报道)?[）)】]?$"),
+        ("byline", rf"^[■□◎●○◆▲★☆△▪\s]*[（(【]?{_REPORTERS}(?:{_NAMES})?\s*(?:{_NAMES})?\s*(?:{_CREDIT}(?:[/／]{_CREDIT})?)?\s*(?:文[/／]?图)?[）)】]?$"),
         ("byline", rf"^[■□◎●○◆\s]*{_NAMES}\s+(?:\S{{2,6}})?(?:报道|报导|综合报道)$"),
         ("byline", rf"^[（(【]?(?:{_CREDIT}[/／、:：\s]+)+(?:{_CREDIT}\s*)?(?:{_NAMES}|\S{{2,12}})[）)】]?$|^[（(【]{_NAMES}\s*{_CREDIT}[）)】]$|^[（(](?:中共)?[{HAN}]{{4,20}}\s+{_NAMES}[）)]$|^{_NAMES}\s+(?:摄|文|图|摄影|摄影报道|供图|供稿|文/图|图/文)$"),
         ("byline", rf"^[（(【]?\s*{_STAFF}(?:[/／丨|｜:：]|\s).{{0,40}}$|^{_STAFF}\s*[:：]?$"),
@@ -81,13 +92,13 @@ _LEAD = re.compile(
 _TURN = r"[（(【]\s*(?:上接|下转|紧接|转|接)第?\s*[A-D]?[0-9０-９一二三四五六七八九十]{1,3}\s*版?[^）)】]{0,16}[）)】]"
 _LEAD_TURN = re.compile(rf"(?:▲|△)?\s*{_TURN}\s*")
 _TRAILING = re.compile(
-    rf"(?<=[。！？；.!?”’」)）])\s*(?:"
+    rf"(?<=[。！？；.!?”’」)）])\s*+(?:"
     rf"{_TURN}"
-    rf"|[（(【]\s*(?:本报|全媒体|融媒体)?(?:{_REPORTER}|{_CREDIT})?[\s:：/]*(?:{_NAMES}|[^）)】。，]{{0,24}})\s*(?:文[/／]?图|{_CREDIT}|报道)?\s*[）)】]"
-    rf"|[■□◎●]?\s*(?:{_REPORTER}[\s:：]*{_NAMES}\s*)+(?:文[/／]?图|{_CREDIT}|报道)?"
+    rf"|[（(【]\s*+(?:本报|全媒体|融媒体)?(?:{_REPORTER}|{_CREDIT})?[\s:：/]*+(?:{_NAMES}|[^）)】。，]{{0,24}})\s*+(?:文[/／]?图|{_CREDIT}|报道)?\s*+[）)】]"
+    rf"|[■□◎●]?\s*+{_NAMED_REPORTERS}(?:文[/／]?图|{_CREDIT}|报道)?"
     rf"|[■□◎●]\s*{_NAMES}\s*(?:文[/／]?图|{_CREDIT}|报道)?"
     rf"|{_NAMES}\s+(?:摄|文/图|摄影|摄影报道|报道)"
-    rf")\s*$"
+    rf")$"
 )
 _PERSON_IN_BRACKETS = re.compile(
     rf"[（(【]\s*(?:.*(?:{_REPORTER}|{_CREDIT}|供稿|报道|上接|下转|紧接|转第|接第).*|{_NAME}(?:\s+{_NAME})*)\s*[）)】]\s*$"
@@ -96,8 +107,18 @@ _PERSON_IN_BRACKETS = re.compile(
 
 def reason(line: str) -> str | None:
     """Return why this line or block is page furniture, or None if it is text."""
-    text = close_letter_spacing(line.strip())
-    if not text or len(text) > MAX_LENGTH:
+    text = line.strip()
+    # A letter-spaced line is up to twice as long as its text.
+    if not text or len(text) > 4 * MAX_LENGTH:
+        return None
+    return _reason(text)
+
+
+@lru_cache(maxsize=1 << 14)
+def _reason(line: str) -> str | None:
+    """Return the reason for a line without outer blanks; layout asks for each line several times."""
+    text = close_letter_spacing(line)
+    if len(text) > MAX_LENGTH:
         return None
     for name, pattern in _RULES:
         if pattern.match(text):
@@ -122,7 +143,8 @@ def lead_byline(text: str) -> int:
 
 def trailing_byline(text: str) -> int:
     """Return where a byline or turn marker at the text's end begins, the text's length if there is none."""
-    match = _TRAILING.search(text)
+    end = len(text.rstrip())
+    match = _TRAILING.search(text, max(0, end - MAX_TRAILING), end)
     if not match:
         return len(text)
     found = match.group().strip()

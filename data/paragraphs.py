@@ -9,8 +9,10 @@ prints the paragraphs of each article, and what was left out and why. From code:
 import argparse
 import re
 import sys
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from data import articles, blocks, characters, furniture, web_pages
@@ -23,12 +25,16 @@ MAX_HEADING_HAN = 45
 MIN_REPEAT_HAN = 6
 # Characters that two blocks must share, end to start, to be a line printed twice.
 MIN_OVERLAP = 4
+# How many characters of the source a line printed twice may take, letter-spacing included.
+MAX_OVERLAP_SOURCE = 200
 # How many foreign blocks (captions, headings) may stand inside a sentence, furniture aside.
 MAX_FOREIGN = 3
 
 # Words that no heading ends with, so a block that does goes on elsewhere.
 _UNFINISHED = re.compile(r"(?:[，、,（(《“‘]|[了的和与及在把将对为是向被让由等以从并或而着就但使])$")
-_CAPTION_START = re.compile(r"^(?:[▲△↑↓◀▶■□●]|图[为:：]|上图|下图|左图|右图|图\d|近日|日前|\d{1,2}月\d{1,2}日|\d{4}年\d{1,2}月)")
+_CAPTION_START = re.compile(
+    r"^(?:[▲△↑↓◀▶■□●]|图[为:：]|上图|下图|左图|右图|图\d|近日|日前|\d{1,2}月\d{1,2}日|\d{4}年\d{1,2}月)"
+)
 _PHOTO_CREDIT = re.compile(r"(?:摄|摄影|供图|图片|制图|图)\s*[）)】]?\s*$")
 
 
@@ -129,12 +135,12 @@ def _strip_bylines(block: Block, draft: _Draft) -> list[articles.Unit]:
         unit.signed = True
         unit.photo = bool(_PHOTO_CREDIT.search(source[tail : last[1]]))
         draft.leave_out([(tail, last[1])], "byline")
-        unit.block = blocks.without(unit.block, source, (tail, last[1]), draft.is_html)
+        unit.block = blocks.without(unit.block, source, [(tail, last[1])], draft.is_html)
     lead = first[0] + furniture.lead_byline(source[first[0] : first[1]])
     if lead > first[0]:
         unit.dateline = not source[first[0] : lead].lstrip("（(【▲△ ").startswith(("上接", "紧接", "接"))
         draft.leave_out([(first[0], lead)], "byline")
-        unit.block = blocks.without(unit.block, source, (first[0], lead), draft.is_html)
+        unit.block = blocks.without(unit.block, source, [(first[0], lead)], draft.is_html)
     if not unit.block.text:
         return [articles.Unit("furniture", replace(block, reason="byline"))]
     return [unit]
@@ -181,8 +187,8 @@ def _drop_related(units: list[articles.Unit], draft: _Draft) -> list[articles.Un
 def _drop_repeated_tails(units: list[articles.Unit], draft: _Draft) -> list[articles.Unit]:
     """Leave out text that only repeats how the block before it ended."""
     kept: list[articles.Unit] = []
+    before: articles.Unit | None = None
     for unit in units:
-        before = next((u for u in reversed(kept) if u.kind != "furniture"), None)
         if before is not None and unit.kind != "furniture":
             same = _shared(before.block.text, unit.block.text)
             if same and same == len(unit.block.text):
@@ -192,7 +198,9 @@ def _drop_repeated_tails(units: list[articles.Unit], draft: _Draft) -> list[arti
             cut = None if before.finished or draft.is_html else _leading(draft.source, unit.block, same)
             if cut:
                 draft.leave_out([cut], "repeats the end of the block before it")
-                unit.block = blocks.without(unit.block, draft.source, cut, draft.is_html)
+                unit.block = blocks.without(unit.block, draft.source, [cut], draft.is_html)
+        if unit.kind != "furniture":
+            before = unit
         kept.append(unit)
     return kept
 
@@ -206,44 +214,48 @@ def _shared(before: str, after: str) -> int:
 def _leading(source: str, block: Block, count: int) -> Span | None:
     """Return the place of the block's first `count` characters; None if there is none."""
     start, end = block.spans[0]
-    ends = (place for place in range(start + count, end + 1) if len(blocks.text_at(source, [(start, place)])) >= count)
-    place = next(ends, None) if count else None
-    if place is None or blocks.text_at(source, [(start, place)]) != block.text[:count]:
-        return None
-    return start, place
+    end = min(end, start + MAX_OVERLAP_SOURCE)
+    place = start + count
+    while count and place <= end:
+        text = blocks.text_at(source, [(start, place)])
+        if len(text) >= count:
+            return (start, place) if text == block.text[:count] else None
+        # A further character of the source adds itself and a blank before it at most.
+        place += max(1, (count - len(text)) // 2)
+    return None
 
 
 def _join_cut(units: list[articles.Unit], draft: _Draft) -> list[articles.Unit]:
     """Join each cut block with the block where its sentence goes on."""
-    joined: list[articles.Unit] = []
-    waiting = list(units)
+    waiting = deque(unit for unit in units if unit.kind != "furniture")
+    taken: set[int] = set()
     while waiting:
-        unit = waiting.pop(0)
+        unit = waiting.popleft()
+        spans = list(unit.block.spans)
         while unit.kind == "body" and not unit.finished:
             place = _continuation(unit, waiting)
             if place is None:
                 break
-            rest = waiting.pop(place)
-            for foreign in waiting[:place]:
+            rest = waiting[place]
+            del waiting[place]
+            for foreign in islice(waiting, place):
                 if foreign.kind == "heading" and _CAPTION_START.match(foreign.block.text):
                     foreign.kind = "caption"
-            spans = (*unit.block.spans, *rest.block.spans)
+            spans += rest.block.spans
+            taken.add(id(rest))
+            unit.block = replace(unit.block, runs_on=rest.block.runs_on)
+            unit.finished = rest.finished and rest.kind != "heading"
+            unit.signed = rest.signed
+        if len(spans) > len(unit.block.spans):
             text = blocks.text_at(draft.source, spans, draft.is_html)
-            unit.block = replace(unit.block, spans=spans, text=text, runs_on=rest.block.runs_on)
-            unit.finished, unit.signed = rest.finished, rest.signed
-            if rest.kind == "heading":
-                unit.finished = False
-        joined.append(unit)
-    return joined
+            unit.block = replace(unit.block, spans=tuple(spans), text=text)
+    return [unit for unit in units if id(unit) not in taken]
 
 
-def _continuation(unit: articles.Unit, following: list[articles.Unit]) -> int | None:
-    """Return which of the following units goes on with this one, None if none does."""
-    foreign = 0
+def _continuation(unit: articles.Unit, following: Iterable[articles.Unit]) -> int | None:
+    """Return which of the following units, furniture aside, goes on with this one; None if none does."""
     for place, other in enumerate(following):
-        if other.kind == "furniture":
-            continue
-        if foreign == MAX_FOREIGN:
+        if place == MAX_FOREIGN:
             return None
         text = other.block.text
         if other.dateline or (other.block.level is not None):
@@ -251,12 +263,11 @@ def _continuation(unit: articles.Unit, following: list[articles.Unit]) -> int | 
         caption = other.photo or bool(_CAPTION_START.match(text))
         if other.kind == "body" and not caption and not blocks.starts_list(text):
             return place
-        if other.kind == "heading" and foreign == 0 and unit.block.runs_on and text[0] in "“‘《（(":
+        if other.kind == "heading" and place == 0 and unit.block.runs_on and text[0] in "“‘《（(":
             # A line that begins with an opening bracket hangs out of its column in the PDF.
             return place
         if other.kind == "body" and not other.photo and characters.has_inner_stop(text):
             return None
-        foreign += 1
     return None
 
 
@@ -288,10 +299,10 @@ def _assemble(groups: list[articles.Group], units: list[articles.Unit], draft: _
             kept[order[id(unit)]] = len(kept)
     found: list[Article] = []
     for group in groups:
-        members = sorted(group.members, key=lambda unit: order[id(unit)])
+        members = sorted(zip(group.members, group.kinds(), strict=True), key=lambda member: order[id(member[0])])
         paragraphs = tuple(
-            Paragraph(kept[order[id(unit)]], group.kind_of(unit), unit.block.text, unit.block.spans)
-            for unit in members
+            Paragraph(kept[order[id(unit)]], kind, unit.block.text, unit.block.spans)
+            for unit, kind in members
             if order[id(unit)] in kept
         )
         if paragraphs:

@@ -6,6 +6,7 @@ trafilatura calls the article are kept as blocks.
 """
 
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 from trafilatura import bare_extraction
@@ -21,6 +22,13 @@ _BLOCK_TAGS = frozenset(
 )
 _HIDDEN_TAGS = frozenset("script style noscript template head textarea select svg button iframe object".split())
 _PAGE_TAGS = frozenset("nav footer aside header form".split())
+_HEADING_TAGS = frozenset("h1 h2 h3 h4 h5 h6".split())
+_EMPTY_TAGS = frozenset("br hr img meta link input wbr area base col embed source".split())
+_BLANK = re.compile(
+    r"(?:\s|\u3000|\u00a0|\u200b|\ufeff|&(?:nbsp|emsp|ensp|thinsp|#160|#12288|#xa0|#x3000);?)+", re.IGNORECASE
+)
+# A page with more tags than this is no news page; looking for an article on it takes too long.
+MAX_TAGS = 15_000
 _MIN_WINDOW = 8
 
 
@@ -31,13 +39,21 @@ class _PrintedLines(HTMLParser):
         super().__init__(convert_charrefs=False)
         self.lines: list[tuple[list[Span], int | None, bool]] = []
         """Spans, heading level, inside navigation."""
+        self.tags = 0
+        """How many tags were opened."""
         self._spans: list[Span] = []
         self._open: list[str] = []
+        self._counts: Counter[str] = Counter()
+        """How often each tag is open."""
+        self._levels: list[int] = []
+        """The levels of the open headings."""
+        self._hidden = self._outside = 0
+        """How many tags of these kinds are open."""
         self._starts = [0]
         for match in re.finditer("\n", source):
             self._starts.append(match.end())
         self._source = source
-        self.feed(source)
+        self.feed(_without_pitfalls(source))
         self.close()
         self._end_line()
 
@@ -46,7 +62,7 @@ class _PrintedLines(HTMLParser):
         return self._starts[line - 1] + column
 
     def _add(self, start: int, end: int) -> None:
-        if any(tag in _HIDDEN_TAGS for tag in self._open):
+        if self._hidden:
             return
         if self._spans and self._spans[-1][1] == start:
             self._spans[-1] = (self._spans[-1][0], end)
@@ -54,61 +70,72 @@ class _PrintedLines(HTMLParser):
             self._spans.append((start, end))
 
     def _end_line(self) -> None:
-        level = next((int(tag[1]) for tag in self._open if re.fullmatch("h[1-6]", tag)), None)
-        outside = any(tag in _PAGE_TAGS for tag in self._open)
+        level = self._levels[0] if self._levels else None
         if self._spans and text_at(self._source, self._spans, is_html=True):
-            self.lines.append((_without_outer_blanks(self._source, self._spans), level, outside))
+            self.lines.append((_without_outer_blanks(self._source, self._spans), level, self._outside > 0))
         self._spans = []
-
-    def _in_heading(self) -> bool:
-        return any(re.fullmatch("h[1-6]", tag) for tag in self._open)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         # A heading broken by <br> is still one heading.
-        if tag in _BLOCK_TAGS and not (tag == "br" and self._in_heading()):
+        if tag in _BLOCK_TAGS and not (tag == "br" and self._levels):
             self._end_line()
-        if tag not in ("br", "hr", "img", "meta", "link", "input", "wbr", "area", "base", "col", "embed", "source"):
+        self.tags += 1
+        if tag not in _EMPTY_TAGS:
             self._open.append(tag)
+            self._count(tag, 1)
+            if tag in _HEADING_TAGS:
+                self._levels.append(int(tag[1]))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _BLOCK_TAGS:
             self._end_line()
-        if tag in self._open:
-            while self._open.pop() != tag:
-                pass
+        while self._counts[tag]:
+            closed = self._open.pop()
+            self._count(closed, -1)
+            if closed in _HEADING_TAGS:
+                self._levels.pop()
+            if closed == tag:
+                break
+
+    def _count(self, tag: str, change: int) -> None:
+        self._counts[tag] += change
+        self._hidden += change * (tag in _HIDDEN_TAGS)
+        self._outside += change * (tag in _PAGE_TAGS)
 
     def handle_data(self, data: str) -> None:
         start = self._offset()
         self._add(start, start + len(data))
 
-    def handle_entityref(self, name: str) -> None:
-        self._add_reference(f"&{name}")
 
-    def handle_charref(self, name: str) -> None:
-        self._add_reference(f"&#{name}")
+def _without_pitfalls(source: str) -> str:
+    """Return the source, equally long, without what makes the parser slow, stop or raise.
 
-    def _add_reference(self, reference: str) -> None:
-        start = self._offset()
-        end = start + len(reference)
-        self._add(start, end + self._source.startswith(";", end))
+    The parser reports places only, so what stands there may change: references, comments and
+    tags that are never closed, for whose end it would search the whole page again and again,
+    and marked sections, which HTML reads as comments.
+    """
+    closed = max((match.start() for match in re.finditer(r"--\s*>", source)), default=0)
+    ended = source.rfind(">") + 1
+    text = source.replace("&", " ").replace("<![", "<!x")
+    text = text[:closed] + text[closed:].replace("<!--", "    ")
+    return text[:ended] + text[ended:].replace("<", " ")
 
 
 def _without_outer_blanks(source: str, spans: list[Span]) -> list[Span]:
     """Drop blanks, written out or as references, at the ends of the line."""
-    blank = re.compile(r"(?:\s|\u3000|\u00a0|\u200b|\ufeff|&(?:nbsp|emsp|ensp|thinsp|#160|#12288|#xa0|#x3000);?)+", re.IGNORECASE)
-    spans = list(spans)
-    while spans:
-        start, end = spans[0]
-        match = blank.match(source, start, end)
-        if match:
-            start = match.end()
-        spans[0] = (start, end)
-        if start < end:
+    first = 0
+    while first < len(spans):
+        start, end = spans[first]
+        match = _BLANK.match(source, start, end)
+        if match is None or match.end() < end:
             break
-        spans.pop(0)
+        first += 1
+    spans = spans[first:]
+    if spans and match:
+        spans[0] = (match.end(), spans[0][1])
     while spans:
         start, end = spans[-1]
-        tails = [m for m in blank.finditer(source, start, end) if m.end() == end]
+        tails = [m for m in _BLANK.finditer(source, start, end) if m.end() == end]
         if tails:
             end = tails[0].start()
         spans[-1] = (start, end)
@@ -120,13 +147,15 @@ def _without_outer_blanks(source: str, spans: list[Span]) -> list[Span]:
 
 def html_blocks(source: str) -> list[Block]:
     """Return the page's blocks; those outside the article are furniture with the reason."""
-    lines = _PrintedLines(source).lines
-    page = bare_extraction(source, include_comments=False, include_tables=True, with_metadata=True)
+    printed = _PrintedLines(source)
+    page = None
+    if printed.tags <= MAX_TAGS:
+        page = bare_extraction(source, include_comments=False, include_tables=True, with_metadata=True)
     found = page.as_dict() if isinstance(page, Document) else {}
     article = _squeeze(found.get("text") or "")
     title = _squeeze(found.get("title") or "")
     blocks = []
-    for spans, level, outside in lines:
+    for spans, level, outside in printed.lines:
         text = text_at(source, spans, is_html=True)
         reason = furniture.reason(text)
         key = _squeeze(text)

@@ -1,8 +1,8 @@
 """The artifact: one folder that holds all a tagger needs, and checks itself when opened.
 
-    model.onnx       the network, one byte a weight
-    tokenizer.json   the tokenizer
-    tagger.json      topics, thresholds, calibration, limits, and where all of it came from
+model.onnx       the network, one byte a weight
+tokenizer.json   the tokenizer
+tagger.json      topics, thresholds, calibration, limits, and where all of it came from
 """
 
 import hashlib
@@ -88,7 +88,9 @@ def read_artifact(folder: Path) -> Artifact:
         raise ValueError(f"{path}: damaged ({_describe(error)}); restore the folder or train again") from error
     for name in (MODEL_FILE, TOKENIZER_FILE):
         if file_hash(folder / name) != hashes.get(name):
-            raise ValueError(f"{folder / name}: not the file that {TAGGER_FILE} was written for; restore the folder or train again")
+            raise ValueError(
+                f"{folder / name}: not the file that {TAGGER_FILE} was written for; restore the folder or train again"
+            )
     return artifact
 
 

@@ -39,9 +39,7 @@ class TopicNetwork(nn.Module):
         """Return the head's inputs (batch, hidden), float32."""
         return (self.pool(input_ids, attention_mask) - self.feature_mean) / self.feature_scale
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Return `logits` (batch, topics), float32, and `loss` where labels are given.
 
         Args:

@@ -60,7 +60,9 @@ class PackagedBase:
         digest = hashlib.sha256(data).hexdigest()
         if digest != SHA256:
             raise ValueError(f"{path}: sha256 is {digest}, expected {SHA256}; reinstall {PACKAGE}==0.3.0")
-        (magic, _version, *sizes, epsilon, block, n_pieces, bos, eos, pad, unknown, blob_size) = _HEADER.unpack_from(data)
+        (magic, _version, *sizes, epsilon, block, n_pieces, bos, eos, pad, unknown, blob_size) = _HEADER.unpack_from(
+            data
+        )
         if magic != _MAGIC or block != _BLOCK:
             raise ValueError(f"{path}: not an encoder file of the known layout")
         self.hidden, self.layers, self.heads, self.feed_forward, self.vocabulary_size = sizes[:5]

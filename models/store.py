@@ -2,7 +2,8 @@
 
 Versions stand in BentoML's model store below `models/store`; `models/current` names the
 one in use. Where there is no `models/current`, the model that ships in
-`models/released` is in use.
+`models/released` is in use. DUANBIAO_MODELS names another folder for `store`, `runs`
+and `current`.
 """
 
 import os
@@ -12,8 +13,10 @@ from pathlib import Path
 
 MODELS = Path(__file__).resolve().parent
 RELEASED = MODELS / "released"
-STORE = MODELS / "store"
-CURRENT = MODELS / "current"
+HOME = Path(os.environ.get("DUANBIAO_MODELS") or MODELS).resolve()
+STORE = HOME / "store"
+RUNS = HOME / "runs"
+CURRENT = HOME / "current"
 RELEASED_NAME = "released"
 
 # Read when bentoml is first imported, so set before. Nothing is reported to anyone.
@@ -47,7 +50,9 @@ def resolve(name: str) -> Path:
     tag, _, version = name.partition(":")
     folder = STORE / "models" / tag / version
     if not version or not folder.is_dir():
-        raise FileNotFoundError(f"no model '{name}' in {STORE}; train one with 'make train', or delete {CURRENT} to use the released one")
+        raise FileNotFoundError(
+            f"no model '{name}' in {STORE}; train one with 'make train', or delete {CURRENT} to use the released one"
+        )
     return folder
 
 

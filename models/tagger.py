@@ -87,7 +87,9 @@ class Tagger:
         except Exception as error:
             raise ValueError(f"{folder / MODEL_FILE}: no network of a tagger ({error}); train again") from error
         if width != len(self.artifact.topics):
-            raise ValueError(f"{folder}: tagger.json lists {len(self.artifact.topics)} topics, {MODEL_FILE} returns {width}")
+            raise ValueError(
+                f"{folder}: tagger.json lists {len(self.artifact.topics)} topics, {MODEL_FILE} returns {width}"
+            )
         decisions = self.artifact.topics
         self._scale = np.array([topic.scale for topic in decisions])
         self._offset = np.array([topic.offset for topic in decisions])

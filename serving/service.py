@@ -18,7 +18,6 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from models import store  # before bentoml, which reads the variables that this sets
@@ -169,8 +168,7 @@ class TaggerService:
     """Tags paragraphs of Chinese news by topic."""
 
     def __init__(self) -> None:
-        pointer = Path(os.environ.get("DUANBIAO_CURRENT", store.CURRENT))
-        self.model = ModelInUse(pointer, os.environ.get("DUANBIAO_MODEL"))
+        self.model = ModelInUse(store.CURRENT, os.environ.get("DUANBIAO_MODEL"))
         self._jobs = ThreadPoolExecutor(JOBS, thread_name_prefix="job")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
 

@@ -17,7 +17,14 @@ def furniture(reason: str) -> Unit:
 def grouped(units: list[Unit], one_article: bool = False) -> list[tuple[str, list[str]]]:
     """Return headline and the other texts of each article."""
     return [
-        (article.headline, [unit.block.text for unit in article.members if article.kind_of(unit) != "headline"])
+        (
+            article.headline,
+            [
+                unit.block.text
+                for unit, kind in zip(article.members, article.kinds(), strict=True)
+                if kind != "headline"
+            ],
+        )
         for article in group(units, one_article)
     ]
 
@@ -48,7 +55,7 @@ def test_a_dateline_after_headings_begins_an_article() -> None:
 def test_a_heading_inside_an_article_is_a_subheading() -> None:
     units = [heading("总标题在这里"), body("第一段。"), heading("小标题"), body("第二段。")]
     (article,) = group(units, one_article=False)
-    assert [article.kind_of(unit) for unit in units] == ["headline", "paragraph", "subheading", "paragraph"]
+    assert article.kinds() == ["headline", "paragraph", "subheading", "paragraph"]
 
 
 def test_headlines_printed_behind_their_articles_are_handed_back() -> None:

@@ -123,7 +123,7 @@ def test_starts_list(text: str, starts: bool) -> None:
 
 def test_without_cuts_and_trims() -> None:
     source = "开头一句。 （记者 甲） 结尾一句。"
-    block = without(text_blocks(source)[0], source, (6, 12))
+    block = without(text_blocks(source)[0], source, [(6, 12)])
     assert block.spans == ((0, 5), (13, 18))
     assert block.text == "开头一句。结尾一句。"
 

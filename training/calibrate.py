@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
 
 from data.topics import Topic
 from models.artifact import TopicDecision
@@ -34,9 +33,7 @@ def decide_topics(
         probabilities = to_probability(logits[:, column], scale, offset)
         threshold = pick_threshold(probabilities, truth, groups, seed)
         band = pick_band(probabilities, truth, threshold)
-        decisions.append(
-            TopicDecision(topic.id, topic.name, topic.definition, scale, offset, threshold, band)
-        )
+        decisions.append(TopicDecision(topic.id, topic.name, topic.definition, scale, offset, threshold, band))
     return tuple(decisions)
 
 
@@ -78,14 +75,12 @@ def pick_threshold(probabilities: np.ndarray, truth: np.ndarray, groups: tuple[s
     for _ in range(N_RESAMPLES):
         chosen = np.concatenate([places[name] for name in draw.choice(names, len(names))])
         if truth[chosen].any():
-            scores = [_f1(truth[chosen], probabilities[chosen] >= candidate) for candidate in candidates]
-            tied = candidates[np.isclose(scores, max(scores))]
+            given = probabilities[chosen, None] >= candidates
+            right = (given & truth[chosen, None]).sum(axis=0)
+            scores = 2 * right / (given.sum(axis=0) + truth[chosen].sum())
+            tied = candidates[np.isclose(scores, scores.max())]
             best.append(float(tied[len(tied) // 2]))
     return round(float(np.median(best)), 2) if best else 0.5
-
-
-def _f1(truth: np.ndarray, given: np.ndarray) -> float:
-    return float(f1_score(truth, given, zero_division=0.0))
 
 
 def pick_band(probabilities: np.ndarray, truth: np.ndarray, threshold: float) -> tuple[float, float]:

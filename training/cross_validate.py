@@ -44,13 +44,17 @@ def out_of_fold_logits(examples: Examples, extra: Examples, settings: TrainSetti
     for number, (train, held_out) in enumerate(split_by_group(examples, settings.n_folds, settings.seed)):
         path = folder / f"fold-{number}.json"
         if not path.exists():
-            print(f"fold {number + 1} of {settings.n_folds}: {len(train)} paragraphs to train on, {len(held_out)} held out")
+            print(
+                f"fold {number + 1} of {settings.n_folds}: {len(train)} paragraphs to train on, {len(held_out)} held out"
+            )
             network = fine_tune(examples.take(train).joined(extra), settings, folder / f"fold-{number}")
             snap_weights(network)
             _, tokenizer = new_network(settings.base, examples.labels.shape[1])
             found = predict_logits(network, tokenizer, examples.take(held_out).texts, settings.max_length)
             if is_main_process():
-                _write_json(path, {examples.ids[place]: row.tolist() for place, row in zip(held_out, found, strict=True)})
+                _write_json(
+                    path, {examples.ids[place]: row.tolist() for place, row in zip(held_out, found, strict=True)}
+                )
             logits[held_out] = found
         else:
             kept = json.loads(path.read_text(encoding="utf-8"))

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations import DEFAULT_ANNOTATIONS, Annotation, load_annotations
+from data.annotations import Annotation, load_annotations
 from data.topics import DEFAULT_TOPICS, Topic, load_topics
 from models import store
 from models.artifact import Artifact, read_artifact
 from training import baselines, pictures
 from training.examples import Examples, from_annotations, from_phrases, split_by_group
 from training.metrics import TopicScore, interval, macro_f1, micro_f1, score_topics
-from training.train import OUT_OF_FOLD_FILE, apply
+from training.train import DEFAULT_FILES, OUT_OF_FOLD_FILE, apply
 
 N_MISTAKES = 20
+ORIGINS = {"seed": "Seed articles, whole articles held out", "written": "Written paragraphs, whole writers held out"}
 DEFAULT_REPORT = store.MODELS.parent / "report"
 
 
@@ -44,28 +45,27 @@ def evaluate(folder: Path, annotations: list[Annotation], topics: tuple[Topic, .
         ValueError: it was trained on other annotations or topics.
     """
     artifact = read_artifact(folder)
-    examples = from_annotations(annotations, topics)
-    logits = read_out_of_fold(folder, examples)
-    if [topic.id for topic in artifact.topics] != [topic.id for topic in topics]:
-        raise ValueError(f"{folder}: the model's topics are not those of the topics file; train again")
-    probabilities, given, uncertain = apply(artifact.topics, logits)
-    ours = Evaluation("Duanbiao", probabilities, given)
-    evaluations = [ours, *evaluate_baselines(examples, topics, artifact)]
-    out.mkdir(parents=True, exist_ok=True)
     ids = [topic.id for topic in topics]
+    if [topic.id for topic in artifact.topics] != ids:
+        raise ValueError(f"{folder}: the model's topics are not those of the topics file; train again")
+    examples = from_annotations(annotations, topics)
+    probabilities, given, uncertain = apply(artifact.topics, read_out_of_fold(folder, examples))
+    evaluations = [Evaluation("Duanbiao", probabilities, given), *evaluate_baselines(examples, topics, artifact)]
+    out.mkdir(parents=True, exist_ok=True)
     pictures.draw_reliability(out / "reliability.png", ids, examples.labels, probabilities)
     pictures.draw_precision_recall(out / "precision_recall.png", ids, examples.labels, probabilities)
-    text = "\n".join(
-        [
-            *_head(artifact, examples, uncertain),
-            *_methods(evaluations, examples),
-            *_topics(score_topics(ids, examples.labels, given, probabilities), artifact),
-            "## Pictures\n",
-            "![reliability](reliability.png)\n",
-            "![precision and recall](precision_recall.png)\n",
-            *_mistakes(annotations, artifact, probabilities, given),
-        ]
-    )
+    lines = _head(artifact)
+    for origin, title in ORIGINS.items():
+        places = examples.of_origin(origin)
+        if len(places):
+            part = examples.take(places)
+            unsure = uncertain[places].any(axis=1).mean()
+            lines += [f"## {title}\n", f"{len(part)} paragraphs, answered `unsure`: {unsure:.1%}.\n"]
+            lines += _methods(evaluations, part, places)
+            lines += _topics(score_topics(ids, part.labels, given[places], probabilities[places]), artifact)
+    lines += ["## Pictures\n", "![reliability](reliability.png)\n", "![precision and recall](precision_recall.png)\n"]
+    lines += _mistakes(annotations, artifact, probabilities, given)
+    text = "\n".join(lines)
     unfinished = out / "report.tmp"
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(out / "report.md")
@@ -100,30 +100,28 @@ def evaluate_baselines(examples: Examples, topics: tuple[Topic, ...], artifact: 
     ]
 
 
-def _head(artifact: Artifact, examples: Examples, uncertain: np.ndarray) -> list[str]:
+def _head(artifact: Artifact) -> list[str]:
     return [
         f"# How good is {artifact.settings.get('name', 'the model')} {artifact.version}\n",
-        f"{len(examples)} paragraphs of {len(set(examples.groups))} articles, each scored by a network that saw no paragraph "
-        "of the same article. Thresholds and calibration were fitted on these same predictions, so expect "
-        "a little less on new text. Intervals are 95% bootstraps over whole articles.\n",
-        f"Answered `unsure`: {uncertain.any(axis=1).mean():.1%} of the paragraphs.\n",
+        "Every paragraph was scored by a network that saw no paragraph of the same article, or of the same writer. "
+        "Thresholds and calibration were fitted on these same predictions, so expect a little less on new text. "
+        "Intervals are 95% bootstraps over whole articles or writers.\n",
     ]
 
 
-def _methods(evaluations: list[Evaluation], examples: Examples) -> list[str]:
-    lines = ["## Against the baselines\n", "| method | macro F1 | micro F1 |", "| --- | --- | --- |"]
+def _methods(evaluations: list[Evaluation], part: Examples, places: np.ndarray) -> list[str]:
+    lines = ["| method | macro F1 | micro F1 |", "| --- | --- | --- |"]
     for evaluation in evaluations:
         cells = []
         for measure in (macro_f1, micro_f1):
-            low, high = interval(measure, examples.labels, evaluation.given, examples.groups)
-            cells.append(f"{measure(examples.labels, evaluation.given):.3f} ({low:.3f} to {high:.3f})")
+            low, high = interval(measure, part.labels, evaluation.given[places], part.groups)
+            cells.append(f"{measure(part.labels, evaluation.given[places]):.3f} ({low:.3f} to {high:.3f})")
         lines.append(f"| {evaluation.method} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
 def _topics(scores: list[TopicScore], artifact: Artifact) -> list[str]:
     lines = [
-        "## Topic by topic\n",
         "| topic | paragraphs | precision | recall | F1 | average precision | calibration error | threshold | uncertain band |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
@@ -148,21 +146,27 @@ def _mistakes(
     for _, row, column in sorted(found, reverse=True)[:N_MISTAKES]:
         said = "given" if given[row, column] else "missed"
         topic_id = artifact.topics[column].id
-        lines.append(f"- `{topic_id}` {said} at {probabilities[row, column]:.2f}, {annotations[row].id}: {annotations[row].text}")
+        lines.append(
+            f"- `{topic_id}` {said} at {probabilities[row, column]:.2f}, {annotations[row].id}: {annotations[row].text}"
+        )
     return [*lines, ""]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print and write the report. Exit status 1 if model or data is wrong."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Evaluate a model.")
-    parser.add_argument("--model", default=None, help="released, a tag of the model store, or an artifact folder; default: the one in use")
-    parser.add_argument("--annotations", type=Path, default=DEFAULT_ANNOTATIONS)
+    parser.add_argument(
+        "--model",
+        default=None,
+        help="released, a tag of the model store, or an artifact folder; default: the one in use",
+    )
+    parser.add_argument("--annotations", type=Path, nargs="+", default=DEFAULT_FILES)
     parser.add_argument("--topics", type=Path, default=DEFAULT_TOPICS)
     parser.add_argument("--out", type=Path, default=DEFAULT_REPORT)
     options = parser.parse_args(arguments)
     try:
         topics = load_topics(options.topics)
-        annotations = load_annotations(options.annotations, topics)
+        annotations = [entry for path in options.annotations for entry in load_annotations(path, topics)]
         folder = store.resolve(options.model or store.current_name())
         print(evaluate(folder, annotations, topics, options.out))
     except (OSError, ValueError) as error:

@@ -12,13 +12,15 @@ from data.topics import Topic
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts with multi-hot labels, and the group (article) that each must not leave."""
+    """Texts with multi-hot labels, and the group (article or writer) that each must not leave."""
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     labels: np.ndarray
     """float32 (texts, topics)."""
     groups: tuple[str, ...]
+    origins: tuple[str, ...]
+    """Where each text comes from: "seed", "written" or "phrase"."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -30,7 +32,12 @@ class Examples:
             tuple(self.texts[place] for place in places),
             self.labels[np.asarray(places, dtype=int)],
             tuple(self.groups[place] for place in places),
+            tuple(self.origins[place] for place in places),
         )
+
+    def of_origin(self, origin: str) -> np.ndarray:
+        """Return the places of the examples of one origin."""
+        return np.flatnonzero(np.array(self.origins) == origin)
 
     def joined(self, other: "Examples") -> "Examples":
         """Return these examples followed by others."""
@@ -39,6 +46,7 @@ class Examples:
             self.texts + other.texts,
             np.concatenate([self.labels, other.labels]),
             self.groups + other.groups,
+            self.origins + other.origins,
         )
 
 
@@ -50,6 +58,7 @@ def from_annotations(annotations: Sequence[Annotation], topics: Sequence[Topic])
         tuple(annotation.text for annotation in annotations),
         np.array(labels, dtype=np.float32).reshape(-1, len(topics)),
         tuple(annotation.article for annotation in annotations),
+        tuple(annotation.origin for annotation in annotations),
     )
 
 
@@ -63,6 +72,7 @@ def from_phrases(topics: Sequence[Topic]) -> Examples:
         tuple(text for _, text in rows),
         labels,
         ("phrases",) * len(rows),
+        ("phrase",) * len(rows),
     )
 
 
@@ -77,6 +87,6 @@ def split_by_group(examples: Examples, n_folds: int, seed: int) -> list[tuple[np
     n_groups = len(set(examples.groups))
     if n_groups < n_folds:
         raise ValueError(f"{n_groups} articles cannot fill {n_folds} folds; annotate more articles or lower n_folds")
-    sets = ["".join("01"[value > 0.5] for value in row) for row in examples.labels]
+    sets = ["".join(str(int(value)) for value in row) for row in examples.labels]
     folds = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
     return list(folds.split(np.zeros(len(examples)), sets, examples.groups))

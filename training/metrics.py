@@ -24,9 +24,7 @@ class TopicScore:
     calibration_error: float
 
 
-def score_topics(
-    ids: list[str], labels: np.ndarray, given: np.ndarray, probabilities: np.ndarray
-) -> list[TopicScore]:
+def score_topics(ids: list[str], labels: np.ndarray, given: np.ndarray, probabilities: np.ndarray) -> list[TopicScore]:
     """Score each topic; arrays are (paragraphs, topics): multi-hot, decisions, probabilities."""
     scores = []
     for column, topic in enumerate(ids):

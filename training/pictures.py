@@ -8,9 +8,9 @@ from sklearn.metrics import precision_recall_curve
 
 matplotlib.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first)
+from matplotlib import pyplot as plt
 
-from training.metrics import N_BINS  # noqa: E402
+from training.metrics import N_BINS
 
 
 def draw_reliability(path: Path, ids: list[str], labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -34,7 +34,9 @@ def draw_precision_recall(path: Path, ids: list[str], labels: np.ndarray, probab
         if labels[:, column].any():
             precision, recall, _ = precision_recall_curve(labels[:, column], probabilities[:, column])
             axes.plot(recall, precision, label=topic)
-    axes.set(xlabel="recall", ylabel="precision", title="Precision and recall, out of fold", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set(
+        xlabel="recall", ylabel="precision", title="Precision and recall, out of fold", xlim=(0, 1.02), ylim=(0, 1.02)
+    )
     _save(figure, axes, path)
 
 

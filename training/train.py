@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from data.annotations import DEFAULT_ANNOTATIONS, load_annotations
+from data.annotations import DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN, load_annotations
 from data.topics import DEFAULT_TOPICS, Topic, load_topics
 from models import store
 from models.artifact import TOKENIZER_FILE, Artifact, TopicDecision, file_hash, write_tagger_file
@@ -33,7 +33,7 @@ from training.fine_tune import fine_tune, is_main_process, new_network
 from training.metrics import interval, macro_f1, micro_f1, score_topics
 from training.settings import TrainSettings
 
-RUNS = store.MODELS / "runs"
+DEFAULT_FILES = [DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN]
 DEFAULT_NAME = "duanbiao"
 OUT_OF_FOLD_FILE = "out_of_fold.jsonl"
 LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "scikit-learn", "onnx", "onnxruntime", "numpy")
@@ -49,22 +49,26 @@ class TrainingData:
     hashes: dict[str, str]
 
 
-def read_data(topics_path: Path, annotations_path: Path) -> TrainingData:
+def read_data(topics_path: Path, annotation_paths: Sequence[Path]) -> TrainingData:
     """Read and check topics and annotations.
+
+    Args:
+        topics_path: the topics file.
+        annotation_paths: annotation files, which are put together.
 
     Raises:
         OSError, ValueError: a file is missing or wrong; the message says where.
     """
     topics = load_topics(topics_path)
-    annotations = load_annotations(annotations_path, topics)
-    hashes = {path.name: file_hash(path) for path in (topics_path, annotations_path)}
+    annotations = [annotation for path in annotation_paths for annotation in load_annotations(path, topics)]
+    hashes = {path.name: file_hash(path) for path in (topics_path, *annotation_paths)}
     return TrainingData(topics, from_annotations(annotations, topics), from_phrases(topics), hashes)
 
 
 def run_folder(name: str, data: TrainingData, settings: TrainSettings) -> Path:
     """Return the folder of the run with this data and these settings."""
     identity = json.dumps([data.hashes, asdict(settings), version("torch")], sort_keys=True)
-    return RUNS / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    return store.RUNS / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def train(name: str, data: TrainingData, settings: TrainSettings) -> str:
@@ -80,7 +84,9 @@ def train(name: str, data: TrainingData, settings: TrainSettings) -> str:
     tag = ""
     if is_main_process():
         artifact = describe(name, data, settings, decisions, logits)
-        tag = store.save(f"{name}:{artifact.version}", lambda target: write_artifact(target, artifact, network, data, logits))
+        tag = store.save(
+            f"{name}:{artifact.version}", lambda target: write_artifact(target, artifact, network, data, logits)
+        )
         store.promote(tag)
         print_figures(artifact.metrics)
         print(f"saved as {tag} and in use")
@@ -92,8 +98,6 @@ def describe(
 ) -> Artifact:
     """Put together what `tagger.json` says of this run."""
     now = datetime.now(UTC)
-    _, tokenizer = new_network(settings.base, len(data.topics))
-    del tokenizer
     return Artifact(
         version=now.strftime("%Y%m%d-%H%M%S"),
         topics=decisions,
@@ -117,25 +121,31 @@ def apply(decisions: Sequence[TopicDecision], logits: np.ndarray) -> tuple[np.nd
     return probabilities, given, (probabilities >= low) & (probabilities < high)
 
 
-def out_of_fold_metrics(
-    examples: Examples, decisions: Sequence[TopicDecision], logits: np.ndarray
-) -> dict[str, Any]:
+def out_of_fold_metrics(examples: Examples, decisions: Sequence[TopicDecision], logits: np.ndarray) -> dict[str, Any]:
     """Return the figures that stand in `tagger.json`: all out of fold, whole articles held out."""
     probabilities, given, uncertain = apply(decisions, logits)
-    labels = examples.labels
-    return {
-        "what": "out of fold on the annotation set, whole articles held out; thresholds were fitted on the same predictions",
-        "n_paragraphs": len(examples),
-        "n_articles": len(set(examples.groups)),
-        "macro_f1": round(macro_f1(labels, given), 4),
-        "macro_f1_interval": [round(edge, 4) for edge in interval(macro_f1, labels, given, examples.groups)],
-        "micro_f1": round(micro_f1(labels, given), 4),
-        "unsure_share": round(float(uncertain.any(axis=1).mean()), 4),
-        "topics": {
-            score.topic: {key: round(value, 4) for key, value in asdict(score).items() if key != "topic"}
-            for score in score_topics([topic.id for topic in decisions], labels, given, probabilities)
-        },
+    metrics: dict[str, Any] = {
+        "what": "out of fold: each article or writer scored by a network that never saw it; "
+        "thresholds were fitted on the same predictions"
     }
+    for origin in sorted(set(examples.origins)):
+        places = examples.of_origin(origin)
+        part = examples.take(places)
+        measured = score_topics([topic.id for topic in decisions], part.labels, given[places], probabilities[places])
+        low, high = interval(macro_f1, part.labels, given[places], part.groups)
+        metrics[origin] = {
+            "n_paragraphs": len(part),
+            "n_groups": len(set(part.groups)),
+            "macro_f1": round(macro_f1(part.labels, given[places]), 4),
+            "macro_f1_interval": [round(low, 4), round(high, 4)],
+            "micro_f1": round(micro_f1(part.labels, given[places]), 4),
+            "unsure_share": round(float(uncertain[places].any(axis=1).mean()), 4),
+            "topics": {
+                score.topic: {key: round(value, 4) for key, value in asdict(score).items() if key != "topic"}
+                for score in measured
+            },
+        }
+    return metrics
 
 
 def write_artifact(
@@ -152,18 +162,22 @@ def write_artifact(
 
 
 def print_figures(metrics: dict[str, Any]) -> None:
-    """Print the out-of-fold figures as a small table."""
-    low, high = metrics["macro_f1_interval"]
-    print(f"out of fold: macro F1 {metrics['macro_f1']:.3f} (95% {low:.3f} to {high:.3f}), micro F1 {metrics['micro_f1']:.3f}")
-    for topic, score in metrics["topics"].items():
-        print(f"  {topic:22s} n {score['n']:4d}  precision {score['precision']:.3f}  recall {score['recall']:.3f}  F1 {score['f1']:.3f}")
+    """Print the out-of-fold figures as small tables, one for each origin of paragraphs."""
+    for origin, figures in metrics.items():
+        if not isinstance(figures, dict):
+            continue
+        low, high = figures["macro_f1_interval"]
+        print(f"{origin}, out of fold: macro F1 {figures['macro_f1']:.3f} (95% {low:.3f} to {high:.3f})")
+        for topic, score in figures["topics"].items():
+            cells = f"precision {score['precision']:.3f}  recall {score['recall']:.3f}  F1 {score['f1']:.3f}"
+            print(f"  {topic:22s} n {score['n']:4d}  {cells}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and train. Exit status 1 if the data is wrong."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a tagger.")
     parser.add_argument("--topics", type=Path, default=DEFAULT_TOPICS)
-    parser.add_argument("--annotations", type=Path, default=DEFAULT_ANNOTATIONS)
+    parser.add_argument("--annotations", type=Path, nargs="+", default=DEFAULT_FILES, help="annotation files")
     parser.add_argument("--name", default=DEFAULT_NAME, help="lower-case name of the tagger in the model store")
     defaults = TrainSettings()
     for field in fields(TrainSettings):

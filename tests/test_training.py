@@ -1,0 +1,118 @@
+"""Training for real, on a tiny encoder: it learns, it repeats itself, it goes on where it was."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data.topics import load_topics
+from training import fine_tune as fine_tuning
+from training.cross_validate import out_of_fold_logits, predict_logits
+from training.examples import Examples, from_phrases
+from training.fine_tune import fine_tune, new_network
+from training.settings import TrainSettings
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXTS = (
+    "政协委员提交提案",
+    "检查消防隐患",
+    "党支部主题党日",
+    "村民种植果树",
+    "直播间带货卖货",
+    "今天天气晴朗",
+    "球队赢得比赛",
+    "政协委员下乡助农",
+)
+TOPICS_OF = ((0,), (1,), (2,), (3,), (4,), (), (), (0, 3))
+
+
+def eight() -> Examples:
+    labels = np.zeros((8, 5), np.float32)
+    for row, topics in enumerate(TOPICS_OF):
+        labels[row, list(topics)] = 1
+    ids = tuple(f"t{row}" for row in range(8))
+    return Examples(ids, TEXTS, labels, ids, ("seed",) * 8)
+
+
+def settings_for(base: Path, **changes: object) -> TrainSettings:
+    plain = TrainSettings(base=str(base), max_length=64, batch_size=4, num_train_epochs=3, learning_rate=1e-3)
+    return replace(plain, **changes)
+
+
+def state_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_eight_texts_are_learnt_by_heart(tiny_base: Path, tmp_path: Path) -> None:
+    settings = settings_for(tiny_base, num_train_epochs=60)
+    network = fine_tune(eight(), settings, tmp_path)
+    _, tokenizer = new_network(str(tiny_base), 5)
+    logits = predict_logits(network, tokenizer, TEXTS, 64)
+    assert ((logits > 0) == (eight().labels > 0.5)).all()
+
+
+def test_the_same_seed_gives_the_same_network(tiny_base: Path, tmp_path: Path) -> None:
+    runs = [state_of(fine_tune(eight(), settings_for(tiny_base), tmp_path / name)) for name in ("a", "b")]
+    assert same(*runs)
+    other = state_of(fine_tune(eight(), settings_for(tiny_base, seed=14), tmp_path / "c"))
+    assert not same(runs[0], other)
+
+
+def test_interrupted_training_goes_on_to_the_same_network(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(tiny_base)
+    whole = state_of(fine_tune(eight(), settings, tmp_path / "whole"))
+
+    class Interrupted(fine_tuning.Trainer):  # type: ignore[misc]
+        def _save_checkpoint(self, *arguments: object, **named: object) -> None:
+            super()._save_checkpoint(*arguments, **named)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fine_tuning, "Trainer", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fine_tune(eight(), settings, tmp_path / "cut")
+    assert [path.name for path in (tmp_path / "cut").glob("checkpoint-*")] == ["checkpoint-2"]
+    assert same(whole, state_of(fine_tune(eight(), settings, tmp_path / "cut")))
+
+
+def test_lower_layers_stay_as_the_base_has_them(tiny_base: Path, tmp_path: Path) -> None:
+    before, _ = new_network(str(tiny_base), 5)
+    frozen = {k: v.clone() for k, v in before.encoder.state_dict().items() if "layer.1." not in k}
+    network = fine_tune(eight(), settings_for(tiny_base, n_trained_layers=1), tmp_path)
+    after = network.encoder.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in frozen.items())
+    assert not torch.equal(
+        before.encoder.state_dict()["encoder.layer.1.output.dense.weight"], after["encoder.layer.1.output.dense.weight"]
+    )
+
+
+def test_finished_folds_are_not_trained_again(tiny_base: Path, tmp_path: Path) -> None:
+    settings = settings_for(tiny_base, n_folds=2, num_train_epochs=1)
+    phrases = from_phrases(load_topics())
+    first = out_of_fold_logits(eight(), phrases, settings, tmp_path)
+    for number in range(2):
+        shutil.rmtree(tmp_path / f"fold-{number}")
+    again = out_of_fold_logits(eight(), phrases, settings, tmp_path)
+    assert np.allclose(first, again)
+    assert not (tmp_path / "fold-0").exists()
+
+
+def test_wrong_data_ends_the_command_with_the_place(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text("{}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "training.train", "--annotations", str(tmp_path / "bad.jsonl")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "bad.jsonl:1: 'id' is missing" in done.stderr
