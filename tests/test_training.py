@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 from data.topics import load_topics
+from models.export import export_onnx
+from models.network import snap_weights
 from training import fine_tune as fine_tuning
 from training.cross_validate import out_of_fold_logits, predict_logits
 from training.examples import Examples, from_phrases
@@ -116,3 +119,23 @@ def test_wrong_data_ends_the_command_with_the_place(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "bad.jsonl:1: 'id' is missing" in done.stderr
+
+
+def test_a_trained_network_exports_to_what_it_is(tiny_base: Path, tmp_path: Path) -> None:
+    network = fine_tune(eight(), settings_for(tiny_base), tmp_path / "run")
+    snap_weights(network)
+    export_onnx(network, tmp_path / "model.onnx")
+    _, tokenizer = new_network(str(tiny_base), 5)
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), _plain(), providers=["CPUExecutionProvider"])
+    for text in TEXTS:
+        ids = np.array([tokenizer.encode(text).ids])
+        (found,) = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(ids), torch.ones(ids.shape, dtype=torch.int64))["logits"].numpy()
+        assert np.abs(found - expected).max() < 1e-4
+
+
+def _plain() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return options

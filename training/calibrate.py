@@ -105,4 +105,4 @@ def pick_band(probabilities: np.ndarray, truth: np.ndarray, threshold: float) ->
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:
     clipped = np.clip(probability, 1e-6, 1 - 1e-6)
-    return np.log(clipped / (1 - clipped))
+    return np.asarray(np.log(clipped / (1 - clipped)))

@@ -7,7 +7,7 @@ that start is worth more than the fine-tuning after it.
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
@@ -43,7 +43,7 @@ def new_network(base: str, n_topics: int) -> tuple["PartlyFrozen", Tokenizer]:
 def has_bf16() -> bool:
     """Whether the device that training runs on computes in bfloat16 natively."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     try:
         return "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
     except OSError:
@@ -74,6 +74,12 @@ class PartlyFrozen(TopicNetwork):
         return self
 
 
+def _last_checkpoint(folder: Path) -> str | None:
+    if not folder.is_dir():
+        return None
+    return cast("str | None", get_last_checkpoint(str(folder)))  # type: ignore[no-untyped-call]
+
+
 def fine_tune(examples: Examples, settings: TrainSettings, folder: Path) -> TopicNetwork:
     """Train a network on these examples and return it on the CPU in float32.
 
@@ -85,7 +91,9 @@ def fine_tune(examples: Examples, settings: TrainSettings, folder: Path) -> Topi
     encoded = encode(tokenizer, list(examples.texts), settings.max_length)
     if torch.cuda.is_available():
         network.to("cuda")
-    fit_head(network, embed(network, encoded, bf16=has_bf16()), examples.labels)
+    last = _last_checkpoint(folder)
+    if last is None:
+        fit_head(network, embed(network, encoded, bf16=has_bf16()), examples.labels)
     network.freeze_below(settings.n_trained_layers)
     dataset = Dataset.from_dict({"input_ids": encoded, "labels": examples.labels.tolist()})
     pad_id = network.encoder.config.pad_token_id or 0
@@ -112,6 +120,7 @@ def fine_tune(examples: Examples, settings: TrainSettings, folder: Path) -> Topi
         dataloader_pin_memory=torch.cuda.is_available(),
     )
     trainer = Trainer(model=network, args=arguments, train_dataset=dataset, data_collator=collate)
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
-    return network.eval().float().cpu()
+    # The Trainer has wrapped `forward` in bfloat16; what is exported must be plain float32.
+    trained: TopicNetwork = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    return trained.eval().float().cpu()

@@ -9,6 +9,8 @@ from sklearn.metrics import precision_recall_curve
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from training.metrics import N_BINS
 
@@ -40,7 +42,7 @@ def draw_precision_recall(path: Path, ids: list[str], labels: np.ndarray, probab
     _save(figure, axes, path)
 
 
-def _save(figure: "plt.Figure", axes: "plt.Axes", path: Path) -> None:
+def _save(figure: Figure, axes: Axes, path: Path) -> None:
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
