@@ -87,3 +87,13 @@ def test_the_artifact_says_where_it_comes_from(models: Path) -> None:
     assert 0 <= content["metrics"]["seed"]["macro_f1"] <= 1
     assert content["settings"]["num_train_epochs"] == 2
     assert content["libraries"]["onnxruntime"]
+
+
+def test_two_processes_train_one_model(tiny_base: Path, tmp_path: Path) -> None:
+    flags = ["--base", str(tiny_base), "--max_length", "64", "--num_train_epochs", "1", "--n_folds", "2"]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "training.train"]
+    arguments = [*launcher, "--annotations", str(DEFAULT_ANNOTATIONS), *flags]
+    printed = run(arguments, DUANBIAO_MODELS=str(tmp_path), OMP_NUM_THREADS="1")
+    assert printed.count("in use") == 1
+    assert len(list((tmp_path / "store" / "models" / "duanbiao").glob("*/model.onnx"))) == 1
+    assert (current(tmp_path) / "tagger.json").is_file()
