@@ -22,6 +22,7 @@ from data.topics import DEFAULT_TOPICS, Topic, load_topics
 
 DEFAULT_ANNOTATIONS = Path(__file__).with_name("annotations.jsonl")
 DEFAULT_WRITTEN = Path(__file__).with_name("written.jsonl")
+DEFAULT_FILES = [DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN]
 ROOT = DEFAULT_ANNOTATIONS.parent.parent
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -98,6 +99,11 @@ def load_annotations(path: Path, topics: Sequence[Topic], root: Path = ROOT) -> 
     if problems:
         raise ValueError("\n".join(problems[:20]))
     return found
+
+
+def load_annotation_files(paths: Sequence[Path], topics: Sequence[Topic]) -> list[Annotation]:
+    """Read and check several annotation files and put them together; see `load_annotations`."""
+    return [annotation for path in paths for annotation in load_annotations(path, topics)]
 
 
 class _Checker:
@@ -237,7 +243,7 @@ def cohen_kappa(first: Sequence[bool], second: Sequence[bool]) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Check the annotation file; print counts and agreement. Exit status 1 if it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m data.annotations", description="Check an annotation file.")
-    parser.add_argument("--annotations", type=Path, nargs="+", default=[DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN])
+    parser.add_argument("--annotations", type=Path, nargs="+", default=DEFAULT_FILES)
     parser.add_argument("--topics", type=Path, default=DEFAULT_TOPICS)
     options = parser.parse_args(arguments)
     try:

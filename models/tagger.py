@@ -16,6 +16,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from models.artifact import MODEL_FILE, TOKENIZER_FILE, Artifact, read_artifact
+from models.decisions import decide
 
 # Neighbouring windows of a long paragraph share this many tokens, so that no clause is
 # seen only in halves.
@@ -23,8 +24,6 @@ WINDOW_OVERLAP = 64
 # A paragraph of more windows (30,000 characters and more) is no paragraph; the rest of it
 # is not read, and `truncated` says so.
 MAX_WINDOWS = 64
-# Scores are given, and decided on, with this many decimals.
-DECIMALS = 4
 
 Answer = Literal["topics", "none", "unsure"]
 
@@ -90,11 +89,6 @@ class Tagger:
             raise ValueError(
                 f"{folder}: tagger.json lists {len(self.artifact.topics)} topics, {MODEL_FILE} returns {width}"
             )
-        decisions = self.artifact.topics
-        self._scale = np.array([topic.scale for topic in decisions])
-        self._offset = np.array([topic.offset for topic in decisions])
-        self._threshold = np.array([topic.threshold for topic in decisions])
-        self._bands = np.array([topic.band for topic in decisions])
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Tokenize paragraphs and cut those that are longer than one window.
@@ -139,24 +133,17 @@ class Tagger:
         row: np.ndarray = logits[0]
         return row
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities, float64 of the same shape, rounded to `DECIMALS`."""
-        rounded: np.ndarray = np.round(1 / (1 + np.exp(-(self._scale * logits + self._offset))), DECIMALS)
-        return rounded
-
     def decide(self, encoded: Sequence[Encoded]) -> list[Tags]:
         """Tag paragraphs that `encode` has prepared."""
         if not encoded:
             return []
-        probabilities = self.probabilities(self.logits(encoded))
-        given = probabilities >= self._threshold
-        unsure = (probabilities >= self._bands[:, 0]) & (probabilities < self._bands[:, 1])
+        decided = decide(self.artifact.topics, self.logits(encoded))
         ids = [topic.id for topic in self.artifact.topics]
         tags = []
         for row, paragraph in enumerate(encoded):
-            topics = tuple(topic for topic, yes in zip(ids, given[row], strict=True) if yes)
-            answer: Answer = "unsure" if unsure[row].any() else "topics" if topics else "none"
-            scores = dict(zip(ids, probabilities[row].tolist(), strict=True))
+            topics = tuple(topic for topic, yes in zip(ids, decided.given[row], strict=True) if yes)
+            answer: Answer = "unsure" if decided.uncertain[row].any() else "topics" if topics else "none"
+            scores = dict(zip(ids, decided.probabilities[row].tolist(), strict=True))
             tags.append(Tags(answer, topics, scores, paragraph.truncated))
         return tags
 

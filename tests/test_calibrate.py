@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from training.calibrate import MAX_BAND_SHARE, fit_platt, pick_band, pick_threshold, to_probability
+from models.decisions import to_probability
+from training.calibrate import MAX_BAND_SHARE, fit_platt, pick_band, pick_threshold
 
 
 def sample(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data.annotations import DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN, load_annotations
+from data.annotations import DEFAULT_ANNOTATIONS, DEFAULT_FILES, load_annotation_files, load_annotations
 from data.topics import load_topics
 from training.examples import Examples, from_annotations, from_phrases, split_by_group
 
@@ -11,8 +11,7 @@ TOPICS = load_topics()
 
 
 def shipped() -> Examples:
-    annotations = [a for path in (DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN) for a in load_annotations(path, TOPICS)]
-    return from_annotations(annotations, TOPICS)
+    return from_annotations(load_annotation_files(DEFAULT_FILES, TOPICS), TOPICS)
 
 
 def test_labels_follow_the_topics() -> None:

@@ -18,7 +18,8 @@ from data.characters import count_han
 from data.paragraphs import read_articles
 from data.sources import read_source
 from models.artifact import MODEL_FILE, TAGGER_FILE, TOKENIZER_FILE, file_hash
-from models.tagger import DECIMALS, MAX_WINDOWS, Tagger
+from models.decisions import DECIMALS
+from models.tagger import MAX_WINDOWS, Tagger
 
 PARAGRAPHS = [p.text for path in SEEDS for p in read_articles(read_source(path)).paragraphs]
 ROOM = TINY_MAX_LENGTH - 2

@@ -5,6 +5,8 @@ from sklearn.linear_model import LogisticRegression
 
 from data.topics import Topic
 from models.artifact import TopicDecision
+from models.decisions import to_probability
+from training.metrics import resample_groups
 
 # Outside its uncertain band a topic's decision should be right this often.
 SURE_ACCURACY = 0.97
@@ -37,11 +39,6 @@ def decide_topics(
     return tuple(decisions)
 
 
-def to_probability(logits: np.ndarray, scale: float, offset: float) -> np.ndarray:
-    """Return sigmoid(scale * logits + offset)."""
-    return 1 / (1 + np.exp(-(scale * logits + offset)))
-
-
 def fit_platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Fit scale and offset of Platt scaling with his smoothed targets (Platt 1999, section 2.2).
 
@@ -67,13 +64,9 @@ def pick_threshold(probabilities: np.ndarray, truth: np.ndarray, groups: tuple[s
     """
     if not truth.any():
         return 0.5
-    names = sorted(set(groups))
-    places = {name: np.flatnonzero(np.array(groups) == name) for name in names}
-    draw = np.random.default_rng(seed)
     candidates = np.round(np.arange(LOWEST_THRESHOLD, HIGHEST_THRESHOLD + 0.001, 0.02), 2)
     best = []
-    for _ in range(N_RESAMPLES):
-        chosen = np.concatenate([places[name] for name in draw.choice(names, len(names))])
+    for chosen in resample_groups(groups, N_RESAMPLES, seed):
         if truth[chosen].any():
             given = probabilities[chosen, None] >= candidates
             right = (given & truth[chosen, None]).sum(axis=0)

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 from models.network import TopicNetwork, snap_weights
 from training.examples import Examples, split_by_group
-from training.fine_tune import fine_tune, has_bf16, is_main_process, new_network
+from training.fine_tune import fine_tune, has_bf16, is_main_process, tokenizer_of
 from training.head import encode, pad
 from training.settings import TrainSettings
 
@@ -49,7 +49,7 @@ def out_of_fold_logits(examples: Examples, extra: Examples, settings: TrainSetti
             )
             network = fine_tune(examples.take(train).joined(extra), settings, folder / f"fold-{number}")
             snap_weights(network)
-            _, tokenizer = new_network(settings.base, examples.labels.shape[1])
+            tokenizer = tokenizer_of(settings.base)
             found = predict_logits(network, tokenizer, examples.take(held_out).texts, settings.max_length)
             if is_main_process():
                 _write_json(

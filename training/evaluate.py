@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data.annotations import Annotation, load_annotations
+from data.annotations import DEFAULT_FILES, Annotation, load_annotation_files
 from data.topics import DEFAULT_TOPICS, Topic, load_topics
 from models import store
 from models.artifact import Artifact, read_artifact
+from models.decisions import decide
 from training import baselines, pictures
 from training.examples import Examples, from_annotations, from_phrases, split_by_group
 from training.metrics import TopicScore, interval, macro_f1, micro_f1, score_topics
-from training.train import DEFAULT_FILES, OUT_OF_FOLD_FILE, apply
+from training.train import OUT_OF_FOLD_FILE
 
 N_MISTAKES = 20
 ORIGINS = {"seed": "Seed articles, whole articles held out", "written": "Written paragraphs, whole writers held out"}
@@ -49,7 +50,8 @@ def evaluate(folder: Path, annotations: list[Annotation], topics: tuple[Topic, .
     if [topic.id for topic in artifact.topics] != ids:
         raise ValueError(f"{folder}: the model's topics are not those of the topics file; train again")
     examples = from_annotations(annotations, topics)
-    probabilities, given, uncertain = apply(artifact.topics, read_out_of_fold(folder, examples))
+    decided = decide(artifact.topics, read_out_of_fold(folder, examples))
+    probabilities, given, uncertain = decided.probabilities, decided.given, decided.uncertain
     evaluations = [Evaluation("Duanbiao", probabilities, given), *evaluate_baselines(examples, topics, artifact)]
     out.mkdir(parents=True, exist_ok=True)
     pictures.draw_reliability(out / "reliability.png", ids, examples.labels, probabilities)
@@ -166,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         topics = load_topics(options.topics)
-        annotations = [entry for path in options.annotations for entry in load_annotations(path, topics)]
+        annotations = load_annotation_files(options.annotations, topics)
         folder = store.resolve(options.model or store.current_name())
         print(evaluate(folder, annotations, topics, options.out))
     except (OSError, ValueError) as error:

@@ -40,6 +40,11 @@ def new_network(base: str, n_topics: int) -> tuple["PartlyFrozen", Tokenizer]:
     return PartlyFrozen(encoder, n_topics), tokenizer
 
 
+def tokenizer_of(base: str) -> Tokenizer:
+    """Return the base's tokenizer."""
+    return _base_weights(base)[2]
+
+
 def has_bf16() -> bool:
     """Whether the device that training runs on computes in bfloat16 natively."""
     if torch.cuda.is_available():

@@ -1,6 +1,6 @@
 """How good predictions are: F1, average precision, calibration error, bootstrap intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,12 +71,15 @@ def interval(
     seed: int = 0,
 ) -> tuple[float, float]:
     """Return the 95% bootstrap interval of a measure, drawing whole groups with replacement."""
+    values = [measure(labels[chosen], given[chosen]) for chosen in resample_groups(groups, N_RESAMPLES, seed)]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def resample_groups(groups: tuple[str, ...], n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the places of bootstrap samples that draw whole groups with replacement."""
     names = sorted(set(groups))
     places = {name: np.flatnonzero(np.array(groups) == name) for name in names}
     draw = np.random.default_rng(seed)
-    values = []
-    for _ in range(N_RESAMPLES):
-        chosen = np.concatenate([places[name] for name in draw.choice(names, len(names))])
-        values.append(measure(labels[chosen], given[chosen]))
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    for _ in range(n_resamples):
+        yield np.concatenate([places[name] for name in draw.choice(names, len(names))])

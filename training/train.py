@@ -20,20 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from data.annotations import DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN, load_annotations
+from data.annotations import DEFAULT_FILES, load_annotation_files
 from data.topics import DEFAULT_TOPICS, Topic, load_topics
 from models import store
-from models.artifact import TOKENIZER_FILE, Artifact, TopicDecision, file_hash, write_tagger_file
+from models.artifact import MODEL_FILE, TOKENIZER_FILE, Artifact, TopicDecision, file_hash, write_tagger_file
+from models.decisions import decide
 from models.export import export_onnx
 from models.network import TopicNetwork, snap_weights
-from training.calibrate import decide_topics, to_probability
+from training.calibrate import decide_topics
 from training.cross_validate import out_of_fold_logits
 from training.examples import Examples, from_annotations, from_phrases
-from training.fine_tune import fine_tune, is_main_process, new_network
+from training.fine_tune import fine_tune, is_main_process, tokenizer_of
 from training.metrics import interval, macro_f1, micro_f1, score_topics
 from training.settings import TrainSettings
 
-DEFAULT_FILES = [DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN]
 DEFAULT_NAME = "duanbiao"
 OUT_OF_FOLD_FILE = "out_of_fold.jsonl"
 LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "scikit-learn", "onnx", "onnxruntime", "numpy")
@@ -60,7 +60,7 @@ def read_data(topics_path: Path, annotation_paths: Sequence[Path]) -> TrainingDa
         OSError, ValueError: a file is missing or wrong; the message says where.
     """
     topics = load_topics(topics_path)
-    annotations = [annotation for path in annotation_paths for annotation in load_annotations(path, topics)]
+    annotations = load_annotation_files(annotation_paths, topics)
     hashes = {path.name: file_hash(path) for path in (topics_path, *annotation_paths)}
     return TrainingData(topics, from_annotations(annotations, topics), from_phrases(topics), hashes)
 
@@ -111,19 +111,9 @@ def describe(
     )
 
 
-def apply(decisions: Sequence[TopicDecision], logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return probabilities, decisions and whether each is uncertain, all (paragraphs, topics)."""
-    probabilities = np.stack(
-        [to_probability(logits[:, k], topic.scale, topic.offset) for k, topic in enumerate(decisions)], axis=1
-    ).round(4)
-    given = probabilities >= [topic.threshold for topic in decisions]
-    low, high = np.array([topic.band for topic in decisions]).T
-    return probabilities, given, (probabilities >= low) & (probabilities < high)
-
-
 def out_of_fold_metrics(examples: Examples, decisions: Sequence[TopicDecision], logits: np.ndarray) -> dict[str, Any]:
     """Return the figures that stand in `tagger.json`: all out of fold, whole articles held out."""
-    probabilities, given, uncertain = apply(decisions, logits)
+    decided = decide(decisions, logits)
     metrics: dict[str, Any] = {
         "what": "out of fold: each article or writer scored by a network that never saw it; "
         "thresholds were fitted on the same predictions"
@@ -131,15 +121,17 @@ def out_of_fold_metrics(examples: Examples, decisions: Sequence[TopicDecision], 
     for origin in sorted(set(examples.origins)):
         places = examples.of_origin(origin)
         part = examples.take(places)
-        measured = score_topics([topic.id for topic in decisions], part.labels, given[places], probabilities[places])
-        low, high = interval(macro_f1, part.labels, given[places], part.groups)
+        measured = score_topics(
+            [topic.id for topic in decisions], part.labels, decided.given[places], decided.probabilities[places]
+        )
+        low, high = interval(macro_f1, part.labels, decided.given[places], part.groups)
         metrics[origin] = {
             "n_paragraphs": len(part),
             "n_groups": len(set(part.groups)),
-            "macro_f1": round(macro_f1(part.labels, given[places]), 4),
+            "macro_f1": round(macro_f1(part.labels, decided.given[places]), 4),
             "macro_f1_interval": [round(low, 4), round(high, 4)],
-            "micro_f1": round(micro_f1(part.labels, given[places]), 4),
-            "unsure_share": round(float(uncertain[places].any(axis=1).mean()), 4),
+            "micro_f1": round(micro_f1(part.labels, decided.given[places]), 4),
+            "unsure_share": round(float(decided.uncertain[places].any(axis=1).mean()), 4),
             "topics": {
                 score.topic: {key: round(value, 4) for key, value in asdict(score).items() if key != "topic"}
                 for score in measured
@@ -152,8 +144,8 @@ def write_artifact(
     target: Path, artifact: Artifact, network: TopicNetwork, data: TrainingData, logits: np.ndarray
 ) -> None:
     """Write model, tokenizer, description and out-of-fold logits into an empty folder."""
-    _, tokenizer = new_network(artifact.base, len(data.topics))
-    export_onnx(network, target / "model.onnx")
+    tokenizer = tokenizer_of(artifact.base)
+    export_onnx(network, target / MODEL_FILE)
     tokenizer.save(str(target / TOKENIZER_FILE))
     with (target / OUT_OF_FOLD_FILE).open("w", encoding="utf-8") as file:
         for example_id, row in zip(data.paragraphs.ids, logits, strict=True):
