@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 3000
 NAME ?= duanbiao
+DATA = $(if $(TOPICS),--topics "$(TOPICS)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TEST),--test "$(TEST)")
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 # bentoml reads these when it starts. Nothing is reported to anyone.
@@ -13,7 +14,7 @@ export BENTOML_HOME := $(CURDIR)/models/store
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag split train evaluate validate check format test clean
+.PHONY: help setup serve tag split train evaluate compare validate check format test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -36,12 +37,14 @@ tag: $(VENV)/.serve ## tag in batch: IN=article, folder or .jsonl  OUT=.jsonl, .
 split: $(VENV)/.serve ## show how articles are cut into paragraphs, and what is left out and why: IN=seeds
 	@$(BIN)/python -m data.paragraphs "$(or $(IN),seeds)" --explain
 
-train: $(VENV)/.train ## train, calibrate and put in use: [NAME= TOPICS= ANNOTATIONS= BASE=]
-	$(BIN)/python -m training.train --name $(NAME) $(if $(TOPICS),--topics "$(TOPICS)") \
-	  $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(BASE),--base "$(BASE)")
+train: $(VENV)/.train ## train, calibrate and put in use: [NAME= TOPICS= ANNOTATIONS= TEST= BASE=]
+	$(BIN)/python -m training.train --name $(NAME) $(DATA) $(if $(BASE),--base "$(BASE)")
 
-evaluate: $(VENV)/.train ## report on the model in use, beside the baselines: [MODEL=]
-	$(BIN)/python -m training.evaluate $(if $(MODEL),--model "$(MODEL)")
+evaluate: $(VENV)/.train ## report on the model in use, beside the baselines: [MODEL= TOPICS= ANNOTATIONS= TEST=]
+	$(BIN)/python -m training.evaluate $(if $(MODEL),--model "$(MODEL)") $(DATA)
+
+compare: $(VENV)/.train ## compare recipes, three seeds each; may be interrupted and goes on
+	$(BIN)/python -m training.compare
 
 validate: $(VENV)/.serve ## check the annotation set; counts and annotators' agreement: [ANNOTATIONS= TOPICS=]
 	@$(BIN)/python -m data.annotations $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TOPICS),--topics "$(TOPICS)")

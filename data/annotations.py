@@ -36,6 +36,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "agreed": bool,
     "origin": str,
 }
+# More wrong lines than these are not reported at once.
+MAX_PROBLEMS = 20
 _OPTIONAL = {"spans", "votes"}
 _ORIGINS = ("seed", "written")
 
@@ -60,7 +62,7 @@ class Annotation:
     """Whether the first two labelled it alike; if not, a third look settled it."""
     origin: str
     spans: tuple[Span, ...] = ()
-    """Character offsets in the source; seeds only."""
+    """Character offsets in the source; empty where the text stands in no file."""
     votes: tuple[tuple[str, ...], ...] = ()
     """What each of the blind annotators said."""
 
@@ -97,13 +99,37 @@ def load_annotations(path: Path, topics: Sequence[Topic], root: Path = ROOT) -> 
     if not found and not problems:
         problems.append(f"{path}: no annotation in it; write one JSON object a line")
     if problems:
-        raise ValueError("\n".join(problems[:20]))
+        raise ValueError("\n".join(problems[:MAX_PROBLEMS]))
     return found
 
 
 def load_annotation_files(paths: Sequence[Path], topics: Sequence[Topic]) -> list[Annotation]:
-    """Read and check several annotation files and put them together; see `load_annotations`."""
-    return [annotation for path in paths for annotation in load_annotations(path, topics)]
+    """Read and check several annotation files and put them together.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_annotations`; also if an id is given in two
+            files, or one text has different topics.
+    """
+    annotations = [annotation for path in paths for annotation in load_annotations(path, topics)]
+    by_id: dict[str, Annotation] = {}
+    by_text: dict[str, Annotation] = {}
+    problems = []
+    for annotation in annotations:
+        if by_id.setdefault(annotation.id, annotation) is not annotation:
+            problems.append(f"id '{annotation.id}' is given in two of {_names(paths)}; give one of them another id")
+        earlier = by_text.setdefault(annotation.text, annotation)
+        if earlier.topics != annotation.topics:
+            problems.append(
+                f"'{earlier.id}' and '{annotation.id}' have the same text but topics {list(earlier.topics)} "
+                f"and {list(annotation.topics)}; settle which are right"
+            )
+    if problems:
+        raise ValueError("\n".join(problems[:MAX_PROBLEMS]))
+    return annotations
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths)
 
 
 class _Checker:
@@ -113,7 +139,6 @@ class _Checker:
         self._topic_ids = topic_ids
         self._root = root
         self._lines: dict[str, int] = {}
-        self._texts: dict[str, tuple[int, tuple[str, ...]]] = {}
         self._sources: dict[str, str] = {}
 
     def read(self, line: str, number: int) -> Annotation:
@@ -134,8 +159,7 @@ class _Checker:
             spans=spans,
             votes=tuple(self._check_topics(vote) for vote in entry.get("votes", ())),
         )
-        self._check_text(annotation, number)
-        if annotation.origin == "seed":
+        if annotation.spans:
             self._check_place(annotation)
         self._lines[annotation.id] = number
         return annotation
@@ -173,15 +197,8 @@ class _Checker:
             raise ValueError(f"a topic is given twice in {given}; remove one")
         return tuple(topic for topic in self._topic_ids if topic in given)
 
-    def _check_text(self, annotation: Annotation, number: int) -> None:
-        earlier = self._texts.setdefault(annotation.text, (number, annotation.topics))
-        if earlier[0] != number:
-            raise ValueError(f"the text stands already on line {earlier[0]}; keep one of the two")
-
     def _check_place(self, annotation: Annotation) -> None:
         """Check that the source says at the spans what the annotation says."""
-        if not annotation.spans:
-            raise ValueError("a seed paragraph needs 'spans', its character offsets in the source")
         path = self._root / annotation.source
         if annotation.source not in self._sources:
             try:
@@ -248,6 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         topics = load_topics(options.topics)
+        load_annotation_files(options.annotations, topics)
         for path in options.annotations:
             _print_summary(path, load_annotations(path, topics), topics)
     except (OSError, ValueError) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 DEFAULT_TOPICS = Path(__file__).with_name("topics.toml")
 
-_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _FIELDS = {"id", "name", "definition", "phrases", "keywords"}
 
 
@@ -18,6 +18,7 @@ class Topic:
     id: str
     name: str
     definition: str
+    """What belongs, in a sentence or two; the name where the file gives none."""
     phrases: tuple[str, ...] = ()
     """Short texts that say what belongs; each is a training example."""
     keywords: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ def load_topics(path: Path = DEFAULT_TOPICS) -> tuple[Topic, ...]:
         raise ValueError(f"{path}: not a TOML file in UTF-8: {error}") from None
     entries = table.get("topic")
     if not isinstance(entries, list) or not entries:
-        raise ValueError(f"{path}: no [[topic]] entry; give each topic an id, a name and a definition")
+        raise ValueError(f"{path}: no [[topic]] entry; give each topic an id and a name")
     topics = tuple(_read_topic(entry, f"{path}: topic {place}") for place, entry in enumerate(entries, start=1))
     for place, topic in enumerate(topics):
         if topic.id in {other.id for other in topics[:place]}:
@@ -49,15 +50,18 @@ def load_topics(path: Path = DEFAULT_TOPICS) -> tuple[Topic, ...]:
 
 def _read_topic(entry: object, where: str) -> Topic:
     if not isinstance(entry, dict):
-        raise ValueError(f"{where}: not a table; write [[topic]] and then id, name, definition")
+        raise ValueError(f"{where}: not a table; write [[topic]] and then id, name, definition, phrases")
     unknown = sorted(set(entry) - _FIELDS)
     if unknown:
         raise ValueError(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(sorted(_FIELDS))}")
-    for key in ("id", "name", "definition"):
+    for key in ("id", "name"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise ValueError(f"{where}: '{key}' is missing or empty; give it as a text")
+    definition = entry.get("definition", entry["name"])
+    if not isinstance(definition, str) or not definition.strip():
+        raise ValueError(f"{where}: 'definition' is empty; say in a sentence what belongs, or leave it out")
     if not _ID.fullmatch(entry["id"]):
-        raise ValueError(f"{where}: id '{entry['id']}' is not lower-case letters, digits and underscores")
+        raise ValueError(f"{where}: id '{entry['id']}' is not letters, digits, hyphens and underscores")
     for key in ("phrases", "keywords"):
         items = entry.get(key, [])
         if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
@@ -65,7 +69,7 @@ def _read_topic(entry: object, where: str) -> Topic:
     return Topic(
         id=entry["id"],
         name=entry["name"],
-        definition=entry["definition"],
+        definition=definition,
         phrases=tuple(entry.get("phrases", ())),
         keywords=tuple(entry.get("keywords", ())),
     )

@@ -2,6 +2,7 @@
 
 model.onnx       the network, one byte a weight
 tokenizer.json   the tokenizer
+lexicon.safetensors   weights of words and phrases, see `models.lexicon`
 tagger.json      topics, thresholds, calibration, limits, and where all of it came from
 """
 
@@ -12,9 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+LEXICON_FILE = "lexicon.safetensors"
 TAGGER_FILE = "tagger.json"
 
 
@@ -46,6 +48,8 @@ class Artifact:
     """Tokens of one window, the two special ones included."""
     created: str
     """UTC, ISO 8601."""
+    exclusive: bool = False
+    """Each text has exactly one topic."""
     data: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file the model was trained from."""
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -60,8 +64,8 @@ def file_hash(path: Path) -> str:
 
 
 def write_tagger_file(artifact: Artifact, folder: Path) -> None:
-    """Write `tagger.json` into a folder that holds the other two files already."""
-    hashes = {name: file_hash(folder / name) for name in (MODEL_FILE, TOKENIZER_FILE)}
+    """Write `tagger.json` into a folder that holds the other files already."""
+    hashes = {name: file_hash(folder / name) for name in (MODEL_FILE, TOKENIZER_FILE, LEXICON_FILE)}
     content = {"format": FORMAT, **asdict(artifact), "files": hashes}
     text = json.dumps(content, ensure_ascii=False, indent=1)
     (folder / TAGGER_FILE).write_text(text + "\n", encoding="utf-8")
@@ -76,7 +80,7 @@ def read_artifact(folder: Path) -> Artifact:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no model at {folder}; run 'make train', or check models/current")
-    for name in (TAGGER_FILE, MODEL_FILE, TOKENIZER_FILE):
+    for name in (TAGGER_FILE, MODEL_FILE, TOKENIZER_FILE, LEXICON_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder}: {name} is missing; restore the folder or train again")
     path = folder / TAGGER_FILE
@@ -86,7 +90,7 @@ def read_artifact(folder: Path) -> Artifact:
         hashes = dict(content["files"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({_describe(error)}); restore the folder or train again") from error
-    for name in (MODEL_FILE, TOKENIZER_FILE):
+    for name in (MODEL_FILE, TOKENIZER_FILE, LEXICON_FILE):
         if file_hash(folder / name) != hashes.get(name):
             raise ValueError(
                 f"{folder / name}: not the file that {TAGGER_FILE} was written for; restore the folder or train again"
@@ -114,6 +118,7 @@ def _parse(content: Any) -> Artifact:
         base=str(content["base"]),
         max_length=content["max_length"],
         created=str(content["created"]),
+        exclusive=content["exclusive"] is True,
         **{key: dict(content[key]) for key in ("data", "metrics", "settings", "libraries")},
     )
 

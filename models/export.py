@@ -15,37 +15,39 @@ OPSET = 18
 MIN_ELEMENTS = 4096
 
 
-class _Logits(torch.nn.Module):
+class _Outputs(torch.nn.Module):
     def __init__(self, network: TopicNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(input_ids, attention_mask)["logits"]
-        return logits
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        output = self.network(input_ids, attention_mask)
+        return output["logits"], output["token_shares"]
 
 
 def export_onnx(network: TopicNetwork, path: Path) -> None:
     """Write `network` (weights snapped, on the CPU) to an ONNX file.
 
-    Inputs `input_ids` and `attention_mask`, int64 (batch, tokens); output `logits`,
-    float32 (batch, topics). Weight matrices are stored as int8 with a float scale for
-    each row of the original and become float again when a session loads them.
+    Inputs `input_ids` and `attention_mask`, int64 (batch, tokens); outputs `logits`,
+    float32 (batch, topics), and `token_shares`, float32 (batch, tokens, topics). Weight
+    matrices are stored as int8 with a float scale for each row of the original and become
+    float again when a session loads them.
     """
     network = network.eval().float()
     network.encoder.set_attn_implementation("eager")
     tokens = torch.tensor([[0, 5, 6, 2], [0, 7, 2, 1]])
     mask = (tokens != 1).long()
-    dynamic = {"input_ids": {0: "batch", 1: "tokens"}, "attention_mask": {0: "batch", 1: "tokens"}}
+    token_axes = {0: "batch", 1: "tokens"}
+    dynamic = dict.fromkeys(("input_ids", "attention_mask", "token_shares"), token_axes) | {"logits": {0: "batch"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Logits(network).eval(),
+            _Outputs(network).eval(),
             (tokens, mask),
             str(path),
             input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_axes={**dynamic, "logits": {0: "batch"}},
+            output_names=["logits", "token_shares"],
+            dynamic_axes=dynamic,
             opset_version=OPSET,
             dynamo=False,
         )

@@ -1,4 +1,9 @@
-"""The network: a BERT, the mean of its token vectors, one linear output per topic (needs torch)."""
+"""The network: a BERT, a score for each token and topic, and their soft maximum (needs torch).
+
+A paragraph is about a topic if one clause of it is. So each token is scored, and the
+paragraph's logit is a soft maximum over its tokens' scores: one clause is enough, and the
+tokens that made the logit are known without a second pass.
+"""
 
 import math
 
@@ -8,51 +13,110 @@ from transformers import BertModel
 
 # Weights are kept on a grid of 8-bit integers, one scale a row; see `snap_weights`.
 GRID_STEPS = 127
+# A token is scored on its states at these shares of the encoder's depth, side by side:
+# the last layer alone has lost some of what the middle ones know of single words.
+FEATURE_DEPTHS = (2 / 3, 5 / 6, 1)
+# Added to what padding is scored: its exponential is 0.
+FAR_BELOW = -1e9
+# Label of a topic that nobody has judged for an example.
+UNKNOWN = -1.0
 
 
 class TopicNetwork(nn.Module):
-    """Scores paragraphs for topics.
+    """Scores paragraphs, and each of their tokens, for topics.
 
-    The pooled vector is scaled to unit length, since the base encoder was trained under
-    cosine similarity, and then centred and scaled so that the head sees features of
-    about unit variance.
+    States are scaled to unit length, since the base encoder was trained under cosine
+    similarity, and then centred and scaled so that the head sees features of about unit
+    variance. The pooling is the normalized log-sum-exp with a learnt sharpness (Pinheiro &
+    Collobert 2015, equation 3, there over the pixels of an image).
     """
 
     def __init__(self, encoder: BertModel, n_topics: int) -> None:
         super().__init__()
         self.encoder = encoder
-        hidden = encoder.config.hidden_size
+        n_layers = len(encoder.encoder.layer)
+        self.feature_layers = tuple(sorted({round(depth * n_layers) for depth in FEATURE_DEPTHS}))
+        width = encoder.config.hidden_size * len(self.feature_layers)
         self.feature_mean: Tensor
         self.feature_scale: Tensor
-        self.register_buffer("feature_mean", torch.zeros(hidden))
-        self.register_buffer("feature_scale", torch.full((1,), 1 / math.sqrt(hidden)))
-        self.head = nn.Linear(hidden, n_topics)
+        self.register_buffer("feature_mean", torch.zeros(width))
+        self.register_buffer("feature_scale", torch.full((1,), 1 / math.sqrt(encoder.config.hidden_size)))
+        self.head = nn.Linear(width, n_topics)
+        self.raw_sharpness = nn.Parameter(torch.zeros(1))
 
-    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return unit vectors (batch, hidden): the mean over the tokens that the mask keeps."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        mask = attention_mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * mask).sum(1) / mask.sum(1)
-        return nn.functional.normalize(mean.float(), dim=-1)
+    def lower_states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the states (batch, tokens, hidden) of the lowest layer that features are taken from."""
+        states: Tensor = self.encoder.embeddings(input_ids=input_ids)
+        for layer in self.encoder.encoder.layer[: self.feature_layers[0]]:
+            states = _apply(layer, states, attention_mask)
+        return states
 
-    def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the head's inputs (batch, hidden), float32."""
-        return (self.pool(input_ids, attention_mask) - self.feature_mean) / self.feature_scale
+    def unit_states(self, lower_states: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the feature layers' states, each of unit length, side by side, float32 (batch, tokens, width)."""
+        states, kept = lower_states, [lower_states]
+        first = self.feature_layers[0]
+        for number, layer in enumerate(self.encoder.encoder.layer[first:], start=first + 1):
+            states = _apply(layer, states, attention_mask)
+            if number in self.feature_layers:
+                kept.append(states)
+        return torch.cat([nn.functional.normalize(state.float(), dim=-1) for state in kept], dim=-1)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Return `logits` (batch, topics), float32, and `loss` where labels are given.
+    def token_scores(self, unit_states: Tensor) -> Tensor:
+        """Return the score of each token for each topic, float32 (batch, tokens, topics)."""
+        features = (unit_states - self.feature_mean) / self.feature_scale
+        with torch.autocast(features.device.type, enabled=False):
+            return nn.functional.linear(features, self.head.weight.float())
+
+    def pool(self, token_scores: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return logits (batch, topics): the log of the mean of the tokens' exponentials, and the bias."""
+        sharpness = self.sharpness()
+        unread = (1 - attention_mask.unsqueeze(-1).float()) * FAR_BELOW
+        n_tokens = attention_mask.sum(1, keepdim=True).float()
+        soft_maximum = torch.logsumexp(token_scores * sharpness + unread, 1) - n_tokens.log()
+        return soft_maximum / sharpness + self.head.bias.float()
+
+    def sharpness(self) -> Tensor:
+        """Return how far the soft maximum leans from the mean (0) to the maximum (infinity)."""
+        return nn.functional.softplus(self.raw_sharpness.float())
+
+    def from_lower(self, lower_states: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """Return what `forward` returns, given what `lower_states` returned."""
+        token_scores = self.token_scores(self.unit_states(lower_states, attention_mask))
+        unread = (1 - attention_mask.unsqueeze(-1).float()) * FAR_BELOW
+        shares = torch.softmax(token_scores * self.sharpness() + unread, dim=1)
+        return {"logits": self.pool(token_scores, attention_mask), "token_shares": shares}
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """Return `logits` (batch, topics) and `token_shares` (batch, tokens, topics), float32.
+
+        A token's share, 0 to 1, is the gradient of the topic's logit by the token's score:
+        how much of the soft maximum is this token's. The shares of a topic sum to 1.
 
         Args:
             input_ids: token ids (batch, tokens).
             attention_mask: 1 for tokens, 0 for padding (batch, tokens).
-            labels: multi-hot float (batch, topics).
         """
-        features = self.features(input_ids, attention_mask)
-        logits = nn.functional.linear(features, self.head.weight.float(), self.head.bias.float())
-        if labels is None:
-            return {"logits": logits}
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
-        return {"loss": loss, "logits": logits}
+        return self.from_lower(self.lower_states(input_ids, attention_mask), attention_mask)
+
+
+def _apply(layer: nn.Module, states: Tensor, attention_mask: Tensor) -> Tensor:
+    unread = (1 - attention_mask[:, None, None, :].to(states.dtype)) * FAR_BELOW
+    found: Tensor = layer(states, attention_mask=unread)
+    return found
+
+
+def topic_loss(logits: Tensor, labels: Tensor, exclusive: bool) -> Tensor:
+    """Return the cross-entropy of logits (batch, topics), summed over the topics, mean over the batch.
+
+    Args:
+        logits: float (batch, topics).
+        labels: multi-hot float (batch, topics); `UNKNOWN` entries do not count.
+        exclusive: each text has exactly one topic, so that the topics compete.
+    """
+    if exclusive:
+        return nn.functional.cross_entropy(logits, labels.argmax(1))
+    each = nn.functional.binary_cross_entropy_with_logits(logits, labels.float().clamp_min(0), reduction="none")
+    return (each * (labels != UNKNOWN)).sum() / len(labels)
 
 
 @torch.no_grad()

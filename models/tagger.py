@@ -5,18 +5,21 @@ depends on what else is in the batch; several windows run side by side on thread
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import onnxruntime
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
-from models.artifact import MODEL_FILE, TOKENIZER_FILE, Artifact, read_artifact
+from models.artifact import LEXICON_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact, read_artifact
 from models.decisions import decide
+from models.evidence import NOWHERE, Span, choose_clauses, clause_of_tokens, cut_clauses, spans_of
+from models.lexicon import Lexicon
 
 # Neighbouring windows of a long paragraph share this many tokens, so that no clause is
 # seen only in halves.
@@ -25,14 +28,21 @@ WINDOW_OVERLAP = 64
 # is not read, and `truncated` says so.
 MAX_WINDOWS = 64
 
+# Outputs of the network.
+LOGITS, TOKEN_SHARES = "logits", "token_shares"
+
 Answer = Literal["topics", "none", "unsure"]
 
 
-@dataclass(frozen=True)
+# Compared by identity: arrays have no one answer to whether they are equal.
+@dataclass(frozen=True, eq=False)
 class Encoded:
     """A paragraph as token ids, cut into windows that include the special tokens."""
 
+    text: str
     windows: tuple[tuple[int, ...], ...]
+    offsets: tuple[np.ndarray, ...]
+    """For each window, start and end of its tokens in `text`, int32 (tokens, 2); (0, 0) for a special token."""
     truncated: bool
 
     @property
@@ -51,7 +61,19 @@ class Tags:
     """Topics at or above their thresholds; the best guess where the answer is "unsure"."""
     scores: dict[str, float]
     """Calibrated probability, 0 to 1, of every topic."""
+    evidence: dict[str, tuple[Span, ...]]
+    """For each topic of `topics`, the clauses that decided: sorted spans [start, end) of the paragraph's
+    characters; none only if nothing visible was read."""
     truncated: bool
+
+
+class _Output(NamedTuple):
+    """What the network says of one window."""
+
+    logits: np.ndarray
+    """float32 (topics,)."""
+    token_shares: np.ndarray
+    """float32 (tokens, topics), 0 to 1; those of a topic sum to 1."""
 
 
 class Tagger:
@@ -72,6 +94,7 @@ class Tagger:
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
             self._session = _open_session(folder / MODEL_FILE)
+            self._lexicon = Lexicon.load(folder / LEXICON_FILE)
         except Exception as error:
             raise ValueError(f"{folder}: the model cannot be loaded ({error}); train again") from error
         self._tokenizer.no_padding()
@@ -81,14 +104,20 @@ class Tagger:
         if len(special) != 2:
             raise ValueError(f"{folder / TOKENIZER_FILE}: expected one special token at each end, found {len(special)}")
         self._first, self._last = special
+        missing = {LOGITS, TOKEN_SHARES} - {output.name for output in self._session.get_outputs()}
+        if missing:
+            raise ValueError(
+                f"{folder / MODEL_FILE}: no network of a tagger (it does not return {min(missing)}); train again"
+            )
         try:
-            width = self._logits_of((self._first, self._last)).shape[-1]
+            width = len(self._run((self._first, self._last)).logits)
         except Exception as error:
             raise ValueError(f"{folder / MODEL_FILE}: no network of a tagger ({error}); train again") from error
-        if width != len(self.artifact.topics):
-            raise ValueError(
-                f"{folder}: tagger.json lists {len(self.artifact.topics)} topics, {MODEL_FILE} returns {width}"
-            )
+        for name, found in ((MODEL_FILE, width), (LEXICON_FILE, len(self._lexicon.bias))):
+            if found != len(self.artifact.topics):
+                raise ValueError(
+                    f"{folder}: tagger.json lists {len(self.artifact.topics)} topics, {name} returns {found}"
+                )
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Tokenize paragraphs and cut those that are longer than one window.
@@ -100,52 +129,72 @@ class Tagger:
             found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         except (UnicodeError, TypeError) as error:
             raise ValueError(f"a paragraph is not valid Unicode text: {error}") from None
-        return [self._windows(encoding.ids) for encoding in found]
+        return [self._windows(text, encoding) for text, encoding in zip(texts, found, strict=True)]
 
-    def _windows(self, ids: list[int]) -> Encoded:
+    def _windows(self, text: str, encoding: Encoding) -> Encoded:
+        ids: list[int] = encoding.ids
+        offsets = np.array(encoding.offsets, np.int32).reshape(-1, 2)
         room = self.artifact.max_length - 2
         step = max(room - min(WINDOW_OVERLAP, room // 2), 1)
         starts = range(0, max(len(ids) - room + step, 1), step)
-        windows = tuple((self._first, *ids[start : start + room], self._last) for start in starts[:MAX_WINDOWS])
-        return Encoded(windows, truncated=len(starts) > MAX_WINDOWS)
+        read = starts[:MAX_WINDOWS]
+        return Encoded(
+            text,
+            windows=tuple((self._first, *ids[start : start + room], self._last) for start in read),
+            offsets=tuple(np.pad(offsets[start : start + room], ((1, 1), (0, 0))) for start in read),
+            truncated=len(starts) > MAX_WINDOWS,
+        )
 
     def logits(self, encoded: Sequence[Encoded]) -> np.ndarray:
-        """Return raw logits, float32 (paragraphs, topics).
+        """Return raw logits, float32 (paragraphs, topics): the network's plus the lexicon's.
 
-        Over the windows of a long paragraph the largest counts: a paragraph is about a
-        topic if one part of it is.
+        Over the windows of a long paragraph the network's largest counts: a paragraph is
+        about a topic if one part of it is.
         """
-        jobs = [window for paragraph in encoded for window in paragraph.windows]
-        if self.threads == 1 or len(jobs) < 2:
-            results = [self._logits_of(window) for window in jobs]
-        else:
-            results = list(self._pool.map(self._logits_of, jobs))
         rows = np.empty((len(encoded), len(self.artifact.topics)), np.float32)
-        place = 0
-        for row, paragraph in enumerate(encoded):
-            rows[row] = np.max(results[place : place + len(paragraph.windows)], axis=0)
-            place += len(paragraph.windows)
+        for row, outputs in enumerate(self._outputs(encoded)):
+            rows[row] = self._add_lexicon(encoded[row], outputs)
         return rows
 
-    def _logits_of(self, window: tuple[int, ...]) -> np.ndarray:
+    def _add_lexicon(self, paragraph: Encoded, outputs: list[_Output]) -> np.ndarray:
+        found: np.ndarray = _largest_logits(outputs) + self._lexicon.logits([paragraph.text])[0]
+        return found
+
+    def _outputs(self, encoded: Sequence[Encoded]) -> Iterator[list[_Output]]:
+        """Yield what the network says of each paragraph's windows, in order.
+
+        One paragraph after the other, so that the shares of its many tokens are soon let go.
+        """
+        jobs = [window for paragraph in encoded for window in paragraph.windows]
+        alone = self.threads == 1 or len(jobs) < 2
+        outputs = map(self._run, jobs) if alone else self._pool.map(self._run, jobs)
+        for paragraph in encoded:
+            yield list(islice(outputs, len(paragraph.windows)))
+
+    def _run(self, window: tuple[int, ...]) -> _Output:
         ids = np.array([window], dtype=np.int64)
-        (logits,) = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        row: np.ndarray = logits[0]
-        return row
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        logits, token_shares = self._session.run([LOGITS, TOKEN_SHARES], inputs)
+        return _Output(logits[0], token_shares[0])
 
     def decide(self, encoded: Sequence[Encoded]) -> list[Tags]:
         """Tag paragraphs that `encode` has prepared."""
-        if not encoded:
-            return []
-        decided = decide(self.artifact.topics, self.logits(encoded))
+        pairs = zip(encoded, self._outputs(encoded), strict=True)
+        return [self._decide(paragraph, outputs) for paragraph, outputs in pairs]
+
+    def _decide(self, paragraph: Encoded, outputs: list[_Output]) -> Tags:
+        decided = decide(self.artifact.topics, self._add_lexicon(paragraph, outputs)[None], self.artifact.exclusive)
         ids = [topic.id for topic in self.artifact.topics]
-        tags = []
-        for row, paragraph in enumerate(encoded):
-            topics = tuple(topic for topic, yes in zip(ids, decided.given[row], strict=True) if yes)
-            answer: Answer = "unsure" if decided.uncertain[row].any() else "topics" if topics else "none"
-            scores = dict(zip(ids, decided.probabilities[row].tolist(), strict=True))
-            tags.append(Tags(answer, topics, scores, paragraph.truncated))
-        return tags
+        given = np.flatnonzero(decided.given[0]).tolist()
+        spans = _find_evidence(paragraph, outputs, given)
+        topics = tuple(ids[topic] for topic in given)
+        return Tags(
+            answer="unsure" if decided.uncertain[0].any() else "topics" if topics else "none",
+            topics=topics,
+            scores=dict(zip(ids, decided.probabilities[0].tolist(), strict=True)),
+            evidence=dict(zip(topics, spans, strict=True)),
+            truncated=paragraph.truncated,
+        )
 
     def tag(self, texts: Sequence[str]) -> list[Tags]:
         """Tag paragraphs; one answer for each text, in order.
@@ -154,6 +203,33 @@ class Tagger:
             ValueError: a text is no valid Unicode.
         """
         return self.decide(self.encode(texts))
+
+
+def _largest_logits(outputs: list[_Output]) -> np.ndarray:
+    largest: np.ndarray = np.max([output.logits for output in outputs], axis=0)
+    return largest
+
+
+def _find_evidence(paragraph: Encoded, outputs: list[_Output], topics: list[int]) -> list[tuple[Span, ...]]:
+    """Return the evidence for each of these topics (columns of the outputs).
+
+    The window with the topic's largest logit gives it: that window's logit is what was decided on.
+    """
+    if not topics:
+        return []
+    clauses = cut_clauses(paragraph.text)
+    clause_of_token = [clause_of_tokens(paragraph.text, clauses, offsets) for offsets in paragraph.offsets]
+    # A window of nothing but invisible characters has nothing to show.
+    readable = [window for window, places in enumerate(clause_of_token) if (places != NOWHERE).any()]
+    found: list[tuple[Span, ...]] = []
+    for topic in topics:
+        best = max(readable, key=lambda window: outputs[window].logits[topic], default=None)
+        if best is None:
+            found.append(())
+            continue
+        chosen = choose_clauses(clause_of_token[best], outputs[best].token_shares[:, topic])
+        found.append(spans_of(paragraph.text, clauses, chosen))
+    return found
 
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:

@@ -104,6 +104,7 @@ class Record(BaseModel):
     answer: Literal["topics", "none", "unsure"]
     topics: list[str]
     scores: dict[str, Annotated[float, Field(ge=0, le=1)]]
+    evidence: dict[str, list[tuple[int, int]]]
     truncated: bool
     model: str
 

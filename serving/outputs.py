@@ -20,7 +20,20 @@ from serving.spool import beside, read_records, sync
 
 Record = dict[str, Any]
 # Fields of a record, in the order of the columns.
-FIELDS = ("id", "article", "headline", "index", "spans", "text", "answer", "topics", "scores", "truncated", "model")
+FIELDS = (
+    "id",
+    "article",
+    "headline",
+    "index",
+    "spans",
+    "text",
+    "answer",
+    "topics",
+    "scores",
+    "evidence",
+    "truncated",
+    "model",
+)
 # Records of one Parquet row group; so many are in memory at once.
 ROW_GROUP = 4096
 
@@ -34,7 +47,7 @@ def write_csv(spool: Path, out: Path, topics: Sequence[str]) -> None:
     """Write a table that spreadsheet programs open as it is: UTF-8 with its mark.
 
     `topics` are joined by semicolons, scores stand in one column a topic (`score_…`),
-    `spans` and `truncated` are JSON.
+    `spans`, `evidence` and `truncated` are JSON.
     """
     with out.open("w", encoding="utf-8-sig", newline="") as file:
         names = [name for field in FIELDS for name in _csv_columns(field, topics)]
@@ -57,7 +70,11 @@ def _csv_cells(field: str, value: Any, topics: Sequence[str]) -> list[Any]:
 
 
 def write_parquet(spool: Path, out: Path, topics: Sequence[str]) -> None:
-    """Write typed columns; `scores` is a struct with one number a topic."""
+    """Write typed columns; `scores` is a struct with one number a topic.
+
+    `evidence` is a struct with one list of spans a topic, null for topics that are not given:
+    the record again, once the nulls are left out.
+    """
     schema = _parquet_schema(topics)
     records = read_records(spool)
     with parquet.ParquetWriter(out, schema) as writer:
@@ -67,11 +84,13 @@ def write_parquet(spool: Path, out: Path, topics: Sequence[str]) -> None:
 
 def _parquet_schema(topics: Sequence[str]) -> pyarrow.Schema:
     text = pyarrow.string()
+    spans = pyarrow.list_(pyarrow.list_(pyarrow.int64()))
     types = {
         "index": pyarrow.int64(),
-        "spans": pyarrow.list_(pyarrow.list_(pyarrow.int64())),
+        "spans": spans,
         "topics": pyarrow.list_(text),
         "scores": pyarrow.struct([(topic, pyarrow.float64()) for topic in topics]),
+        "evidence": pyarrow.struct([(topic, spans) for topic in topics]),
         "truncated": pyarrow.bool_(),
     }
     return pyarrow.schema([(field, types.get(field, text)) for field in FIELDS])

@@ -55,6 +55,7 @@ def make_records(paragraphs: Sequence[Unlabelled], tags: Sequence[Tags], version
             "answer": tag.answer,
             "topics": list(tag.topics),
             "scores": tag.scores,
+            "evidence": {topic: [list(span) for span in spans] for topic, spans in tag.evidence.items()},
             "truncated": tag.truncated,
             "model": version,
         }

@@ -48,11 +48,13 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_artifact(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact folder of the shipped topics, made of `tiny_base` with a random head."""
+    import numpy as np
     import torch
 
-    from models.artifact import MODEL_FILE, TOKENIZER_FILE, Artifact, TopicDecision, write_tagger_file
+    from models.artifact import LEXICON_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact, TopicDecision, write_tagger_file
     from models.base import load_base
     from models.export import export_onnx
+    from models.lexicon import Lexicon
     from models.network import TopicNetwork, snap_weights
 
     folder = tmp_path_factory.mktemp("tiny_artifact")
@@ -64,6 +66,12 @@ def tiny_artifact(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     snap_weights(network)
     export_onnx(network, folder / MODEL_FILE)
     tokenizer.save(str(folder / TOKENIZER_FILE))
+    weights = 20 * np.eye(len(topics), dtype=np.float32)
+    # Nothing that stands in other tests' texts, so that there the network alone decides.
+    grams = ("甲乙", "丙丁", "戊己", "庚辛", "壬癸")
+    Lexicon(grams, np.ones(len(grams), np.float32), weights, np.zeros(len(topics), np.float32)).save(
+        folder / LEXICON_FILE
+    )
     decisions = tuple(
         TopicDecision(topic.id, topic.name, topic.definition, scale=0.5, offset=0.0, threshold=0.5, band=(0.45, 0.55))
         for topic in topics

@@ -12,6 +12,7 @@ from data.annotations import (
     Agreement,
     Annotation,
     cohen_kappa,
+    load_annotation_files,
     load_annotations,
     main,
     measure_agreement,
@@ -133,7 +134,6 @@ def test_blank_lines_are_skipped_and_line_separators_in_a_text_do_not_end_it(roo
         (row(spans=[[7, 999]]), f"span [7, 999] lies outside 'seeds/a.txt' of {len(SOURCE)} characters"),
         (row(spans=[[9, 9]]), f"span [9, 9] lies outside 'seeds/a.txt' of {len(SOURCE)} characters"),
         (row(spans=[[-3, 5]]), f"span [-3, 5] lies outside 'seeds/a.txt' of {len(SOURCE)} characters"),
-        (row(spans=None), "a seed paragraph needs 'spans', its character offsets in the source"),
         (row(spans=[[1]]), "'spans' must be a list of [start, end] character offsets"),
         (row(spans=[[1.0, 2]]), "'spans' must be a list of [start, end] character offsets"),
         (row(spans="7-9"), "'spans' must be a list of [start, end] character offsets"),
@@ -162,15 +162,30 @@ def test_a_wrong_line_is_refused(line: dict[str, Any] | str, message: str, root:
     assert str(error.value) == f"{root / 'annotations.jsonl'}:2: {message}"
 
 
-def test_repeated_ids_and_texts_are_refused(root: Path) -> None:
-    lines = [row(), written(1), written(1, text="另一段写出来的文字。"), written(3, text=TEXT)]
+def test_repeated_ids_are_refused(root: Path) -> None:
     with pytest.raises(ValueError) as error:
-        load(root, *lines)
-    path = root / "annotations.jsonl"
+        load(root, row(), written(1), written(1, text="另一段写出来的文字。"))
+    assert str(error.value) == f"{root / 'annotations.jsonl'}:3: id 'w1' stands already on line 2; give it another id"
+
+
+def test_files_put_together_must_not_contradict_each_other(root: Path) -> None:
+    first, second = root / "first.jsonl", root / "second.jsonl"
+    same = {"text": "同一段文字出现在两个文件里。", "topics": ["e_commerce"]}
+    first.write_text(json.dumps(written(1, **same)) + "\n", encoding="utf-8")
+    second.write_text(json.dumps(written(2, **same)) + "\n", encoding="utf-8")
+    assert len(load_annotation_files([first, second], load_topics())) == 2
+    second.write_text(json.dumps(written(1, text=same["text"], topics=[])) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError) as error:
+        load_annotation_files([first, second], load_topics())
     assert str(error.value).splitlines() == [
-        f"{path}:3: id 'w1' stands already on line 2; give it another id",
-        f"{path}:4: the text stands already on line 1; keep one of the two",
+        "id 'w1' is given in two of first.jsonl, second.jsonl; give one of them another id",
+        "'w1' and 'w1' have the same text but topics ['e_commerce'] and []; settle which are right",
     ]
+
+
+def test_a_paragraph_without_spans_needs_no_source_file(root: Path) -> None:
+    (annotation,) = load(root, row(spans=None, source="nowhere.txt"))
+    assert annotation.spans == ()
 
 
 def test_wrong_lines_are_reported_together_but_no_more_than_twenty(root: Path) -> None:

@@ -30,6 +30,7 @@ Content = dict[str, Any]
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "model.onnx").write_bytes(b"network")
     (tmp_path / "tokenizer.json").write_bytes(b"tokenizer")
+    (tmp_path / "lexicon.safetensors").write_bytes(b"lexicon")
     write_tagger_file(FULL, tmp_path)
     return tmp_path
 
@@ -42,10 +43,11 @@ def test_the_file_is_readable_json(folder: Path) -> None:
     text = (folder / "tagger.json").read_text(encoding="utf-8")
     content = json.loads(text)
     assert "体育" in text
-    assert content["format"] == 1
+    assert content["format"] == 2
     assert content["files"] == {
         "model.onnx": hashlib.sha256(b"network").hexdigest(),
         "tokenizer.json": hashlib.sha256(b"tokenizer").hexdigest(),
+        "lexicon.safetensors": hashlib.sha256(b"lexicon").hexdigest(),
     }
     assert content["topics"][0]["band"] == [0.3, 0.6]
 
@@ -60,7 +62,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert str(error.value) == f"no model at {tmp_path / 'none'}; run 'make train', or check models/current"
 
 
-@pytest.mark.parametrize("name", ["tagger.json", "model.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["tagger.json", "model.onnx", "tokenizer.json", "lexicon.safetensors"])
 def test_a_missing_file_is_named(name: str, folder: Path) -> None:
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError) as error:
@@ -68,7 +70,7 @@ def test_a_missing_file_is_named(name: str, folder: Path) -> None:
     assert str(error.value) == f"{folder}: {name} is missing; restore the folder or train again"
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "lexicon.safetensors"])
 def test_another_or_damaged_file_is_named(name: str, folder: Path) -> None:
     raw = bytearray((folder / name).read_bytes())
     raw[0] ^= 1
@@ -101,7 +103,7 @@ def topic(key: str, value: Any) -> Callable[[Content], None]:
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (changed("format", 2), "format 2, this program reads 1"),
+        (changed("format", 1), "format 1, this program reads 2"),
         (changed("topics", []), "no topics"),
         (lambda content: content["topics"].append(content["topics"][0]), "a topic stands twice"),
         (lambda content: content.pop("topics"), "'topics' is missing"),

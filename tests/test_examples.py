@@ -1,10 +1,13 @@
 """Training examples: labels, and articles that never stand on both sides of a split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from data.annotations import DEFAULT_ANNOTATIONS, DEFAULT_FILES, load_annotation_files, load_annotations
-from data.topics import load_topics
+from data.topics import Topic, load_topics
+from models.network import UNKNOWN
 from training.examples import Examples, from_annotations, from_phrases, split_by_group
 
 TOPICS = load_topics()
@@ -23,7 +26,7 @@ def test_labels_follow_the_topics() -> None:
 
 def test_phrases_carry_their_own_topic_only() -> None:
     examples = from_phrases(TOPICS)
-    assert len(examples) == sum(1 + len(topic.phrases) for topic in TOPICS)
+    assert len(examples) == sum(2 + len(topic.phrases) for topic in TOPICS)
     assert (examples.labels.sum(axis=1) == 1).all()
     place = examples.texts.index(TOPICS[2].phrases[0])
     assert examples.labels[place, 2] == 1
@@ -38,10 +41,39 @@ def test_no_article_or_writer_stands_on_both_sides() -> None:
         assert not set(examples.take(train).texts) & set(examples.take(held_out).texts)
 
 
-def test_too_few_articles_are_refused() -> None:
-    examples = shipped().take([0, 1])
-    with pytest.raises(ValueError, match="1 articles cannot fill 3 folds; annotate more articles"):
-        split_by_group(examples, 3, seed=1)
+def test_where_articles_are_too_few_each_text_is_its_own_group() -> None:
+    examples = shipped().take(range(6))
+    assert len(set(examples.groups)) < 3
+    folds = split_by_group(examples, 3, seed=1)
+    assert sorted(np.concatenate([held_out for _, held_out in folds])) == list(range(6))
+
+
+def test_too_few_texts_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 texts cannot fill 3 folds; annotate more"):
+        split_by_group(shipped().take([0, 100]), 3, seed=1)
+
+
+def test_near_duplicates_in_two_articles_stay_on_one_side() -> None:
+    examples = shipped().take(range(0, 400, 8))
+    copied = replace(examples, texts=(examples.texts[-1] + "（续）", *examples.texts[1:]))
+    assert copied.groups[0] != copied.groups[-1]
+    for _, held_out in split_by_group(copied, 3, seed=2):
+        assert (0 in held_out) == (len(copied) - 1 in held_out)
+
+
+def test_one_topic_each_means_that_topics_exclude_each_other() -> None:
+    annotations = load_annotations(DEFAULT_ANNOTATIONS, TOPICS)
+    alone = [annotation for annotation in annotations if len(annotation.topics) == 1]
+    assert from_annotations(alone, TOPICS).exclusive
+    assert not from_annotations(annotations, TOPICS).exclusive
+    assert from_annotations(alone, TOPICS).joined(from_phrases(TOPICS)).exclusive
+
+
+def test_a_topic_that_nobody_annotated_is_unknown_not_absent() -> None:
+    new = Topic("volunteering", "志愿服务", "志愿者开展的服务活动。")
+    examples = from_annotations(load_annotations(DEFAULT_ANNOTATIONS, TOPICS), (*TOPICS, new))
+    assert (examples.labels[:, 5] == UNKNOWN).all()
+    assert (examples.labels[:, :5] >= 0).all()
 
 
 def test_taking_and_joining_keep_rows_together() -> None:

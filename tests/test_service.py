@@ -108,6 +108,7 @@ def test_paragraphs_get_the_taggers_own_answers(server: Server, tagger: Tagger) 
             "answer": tags.answer,
             "topics": list(tags.topics),
             "scores": tags.scores,
+            "evidence": {topic: [list(span) for span in spans] for topic, spans in tags.evidence.items()},
             "truncated": False,
             "model": "tiny-1",
         }
@@ -134,6 +135,8 @@ def test_unusual_characters_come_back_as_they_are_with_true_offsets(server: Serv
     assert answer.status_code == 200
     (record,) = answer.json()["paragraphs"]
     assert (record["text"], record["spans"]) == (text, [[0, len(text)]])
+    assert list(record["evidence"]) == record["topics"]
+    assert all(0 <= start < end <= len(text) for spans in record["evidence"].values() for start, end in spans)
 
 
 @pytest.mark.parametrize(

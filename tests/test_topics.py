@@ -39,22 +39,25 @@ def test_order_of_the_file_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no [[topic]] entry; give each topic an id, a name and a definition"),
-        ("topic = 3", "no [[topic]] entry; give each topic an id, a name and a definition"),
-        ("topic = [3]", "topic 1: not a table; write [[topic]] and then id, name, definition"),
+        ("", "no [[topic]] entry; give each topic an id and a name"),
+        ("topic = 3", "no [[topic]] entry; give each topic an id and a name"),
+        ("topic = [3]", "topic 1: not a table; write [[topic]] and then id, name, definition, phrases"),
         (ONE + ONE, "topic 2: id 'sport' is given twice; rename one"),
         (
             ONE + 'phrase = ["a"]',
             "topic 1: unknown key 'phrase'; known are definition, id, keywords, name, phrases",
         ),
-        (ONE.replace("体育赛事与健身。", " "), "topic 1: 'definition' is missing or empty; give it as a text"),
+        (
+            ONE.replace("体育赛事与健身。", " "),
+            "topic 1: 'definition' is empty; say in a sentence what belongs, or leave it out",
+        ),
         (ONE + ONE.replace('name = "体育"\n', ""), "topic 2: 'name' is missing or empty; give it as a text"),
         (ONE.replace('"sport"', "3"), "topic 1: 'id' is missing or empty; give it as a text"),
         (
-            ONE.replace("sport", "e-commerce"),
-            "topic 1: id 'e-commerce' is not lower-case letters, digits and underscores",
+            ONE.replace("sport", "e commerce"),
+            "topic 1: id 'e commerce' is not letters, digits, hyphens and underscores",
         ),
-        (ONE.replace("sport", "Sport"), "topic 1: id 'Sport' is not lower-case letters, digits and underscores"),
+        (ONE.replace("sport", "_sport"), "topic 1: id '_sport' is not letters, digits, hyphens and underscores"),
         (ONE + 'phrases = "一个"', "topic 1: 'phrases' must be a list of non-empty texts"),
         (ONE + 'keywords = ["一个", " "]', "topic 1: 'keywords' must be a list of non-empty texts"),
     ],
@@ -79,3 +82,8 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         load_topics(tmp_path / "none.toml")
     assert str(error.value) == f"{tmp_path / 'none.toml'}: no such topics file"
+
+
+def test_a_topic_without_definition_is_defined_by_its_name(tmp_path: Path) -> None:
+    (topic,) = load_topics(write(tmp_path, '[[topic]]\nid = "101"\nname = "文化"\n'))
+    assert (topic.id, topic.definition, topic.phrases) == ("101", "文化", ())

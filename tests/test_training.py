@@ -10,14 +10,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from transformers import BertConfig, BertModel
 
 from data.topics import load_topics
 from models.export import export_onnx
 from models.network import snap_weights
 from training import fine_tune as fine_tuning
-from training.cross_validate import out_of_fold_logits, predict_logits
+from training.cross_validate import out_of_fold_logits
 from training.examples import Examples, from_phrases
-from training.fine_tune import fine_tune, new_network
+from training.fine_tune import fine_tune, new_network, predict_logits, prepare, tokenizer_of
 from training.settings import TrainSettings
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,17 @@ def settings_for(base: Path, **changes: object) -> TrainSettings:
     return replace(plain, **changes)
 
 
+@pytest.fixture(scope="module")
+def four_layers(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny encoder with four layers, so that some stay as they are and some are trained."""
+    folder = tmp_path_factory.mktemp("four-layers")
+    shutil.copytree(tiny_base, folder, dirs_exist_ok=True)
+    config = BertConfig.from_pretrained(str(tiny_base), num_hidden_layers=4)
+    torch.manual_seed(5)
+    BertModel(config, add_pooling_layer=False).save_pretrained(str(folder))
+    return folder
+
+
 def state_of(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
 
@@ -58,17 +70,17 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 
 def test_eight_texts_are_learnt_by_heart(tiny_base: Path, tmp_path: Path) -> None:
-    settings = settings_for(tiny_base, num_train_epochs=60)
-    network = fine_tune(eight(), settings, tmp_path)
-    _, tokenizer = new_network(str(tiny_base), 5)
-    logits = predict_logits(network, tokenizer, TEXTS, 64)
+    settings = settings_for(tiny_base, num_train_epochs=60, learning_rate=1e-2)
+    prepared = prepare(eight(), settings)
+    logits = predict_logits(fine_tune(prepared, settings, tmp_path), prepared)
     assert ((logits > 0) == (eight().labels > 0.5)).all()
 
 
 def test_the_same_seed_gives_the_same_network(tiny_base: Path, tmp_path: Path) -> None:
-    runs = [state_of(fine_tune(eight(), settings_for(tiny_base), tmp_path / name)) for name in ("a", "b")]
+    prepared = prepare(eight(), settings_for(tiny_base))
+    runs = [state_of(fine_tune(prepared, settings_for(tiny_base), tmp_path / name)) for name in ("a", "b")]
     assert same(*runs)
-    other = state_of(fine_tune(eight(), settings_for(tiny_base, seed=14), tmp_path / "c"))
+    other = state_of(fine_tune(prepared, settings_for(tiny_base, seed=14), tmp_path / "c"))
     assert not same(runs[0], other)
 
 
@@ -76,7 +88,8 @@ def test_interrupted_training_goes_on_to_the_same_network(
     tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(tiny_base)
-    whole = state_of(fine_tune(eight(), settings, tmp_path / "whole"))
+    prepared = prepare(eight(), settings)
+    whole = state_of(fine_tune(prepared, settings, tmp_path / "whole"))
 
     class Interrupted(fine_tuning.Trainer):  # type: ignore[misc]
         def _save_checkpoint(self, *arguments: object, **named: object) -> None:
@@ -86,31 +99,33 @@ def test_interrupted_training_goes_on_to_the_same_network(
     with monkeypatch.context() as patch:
         patch.setattr(fine_tuning, "Trainer", Interrupted)
         with pytest.raises(KeyboardInterrupt):
-            fine_tune(eight(), settings, tmp_path / "cut")
+            fine_tune(prepared, settings, tmp_path / "cut")
     assert [path.name for path in (tmp_path / "cut").glob("checkpoint-*")] == ["checkpoint-2"]
-    assert same(whole, state_of(fine_tune(eight(), settings, tmp_path / "cut")))
+    assert same(whole, state_of(fine_tune(prepared, settings, tmp_path / "cut")))
 
 
-def test_lower_layers_stay_as_the_base_has_them(tiny_base: Path, tmp_path: Path) -> None:
-    before, _ = new_network(str(tiny_base), 5)
-    frozen = {k: v.clone() for k, v in before.encoder.state_dict().items() if "layer.1." not in k}
-    network = fine_tune(eight(), settings_for(tiny_base, n_trained_layers=1), tmp_path)
+def test_only_layers_above_the_lowest_features_are_trained(four_layers: Path, tmp_path: Path) -> None:
+    settings = settings_for(four_layers)
+    before = state_of(new_network(str(four_layers), 5).encoder)
+    network = fine_tune(prepare(eight(), settings), settings, tmp_path)
+    first = network.feature_layers[0]
+    assert 0 < first < len(network.encoder.encoder.layer)
+    trained = tuple(f"encoder.layer.{number}." for number in range(first, len(network.encoder.encoder.layer)))
     after = network.encoder.state_dict()
-    assert all(torch.equal(value, after[name]) for name, value in frozen.items())
-    assert not torch.equal(
-        before.encoder.state_dict()["encoder.layer.1.output.dense.weight"], after["encoder.layer.1.output.dense.weight"]
-    )
+    assert all(torch.equal(value, after[name]) for name, value in before.items() if not name.startswith(trained))
+    changed = f"encoder.layer.{first}.output.dense.weight"
+    assert not torch.equal(before[changed], after[changed])
 
 
 def test_finished_folds_are_not_trained_again(tiny_base: Path, tmp_path: Path) -> None:
     settings = settings_for(tiny_base, n_folds=2, num_train_epochs=1)
-    phrases = from_phrases(load_topics())
-    first = out_of_fold_logits(eight(), phrases, settings, tmp_path)
-    for number in range(2):
+    paragraphs, phrases = prepare(eight(), settings), prepare(from_phrases(load_topics()), settings)
+    first = out_of_fold_logits(paragraphs, phrases, settings, tmp_path)
+    for number in (1, 2):
         shutil.rmtree(tmp_path / f"fold-{number}")
-    again = out_of_fold_logits(eight(), phrases, settings, tmp_path)
+    again = out_of_fold_logits(paragraphs, phrases, settings, tmp_path)
     assert np.allclose(first, again)
-    assert not (tmp_path / "fold-0").exists()
+    assert not (tmp_path / "fold-1").exists()
 
 
 def test_wrong_data_ends_the_command_with_the_place(tmp_path: Path) -> None:
@@ -122,14 +137,15 @@ def test_wrong_data_ends_the_command_with_the_place(tmp_path: Path) -> None:
 
 
 def test_a_trained_network_exports_to_what_it_is(tiny_base: Path, tmp_path: Path) -> None:
-    network = fine_tune(eight(), settings_for(tiny_base), tmp_path / "run")
+    settings = settings_for(tiny_base)
+    network = fine_tune(prepare(eight(), settings), settings, tmp_path / "run")
     snap_weights(network)
     export_onnx(network, tmp_path / "model.onnx")
-    _, tokenizer = new_network(str(tiny_base), 5)
+    tokenizer = tokenizer_of(str(tiny_base))
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), _plain(), providers=["CPUExecutionProvider"])
     for text in TEXTS:
         ids = np.array([tokenizer.encode(text).ids])
-        (found,) = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        (found,) = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         with torch.inference_mode():
             expected = network(torch.from_numpy(ids), torch.ones(ids.shape, dtype=torch.int64))["logits"].numpy()
         assert np.abs(found - expected).max() < 1e-4

@@ -1,65 +1,73 @@
 """Out-of-fold logits: each article is scored by a network that never saw it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from tokenizers import Tokenizer
 
-from models.network import TopicNetwork, snap_weights
-from training.examples import Examples, split_by_group
-from training.fine_tune import fine_tune, has_bf16, is_main_process, tokenizer_of
-from training.head import encode, pad
+from models.network import snap_weights
+from training.examples import split_by_group
+from training.fine_tune import Prepared, fine_tune, is_main_process, predict_logits
+from training.fit_lexicon import fit_lexicon
 from training.settings import TrainSettings
 
-
-@torch.inference_mode()
-def predict_logits(network: TopicNetwork, tokenizer: Tokenizer, texts: tuple[str, ...], max_length: int) -> np.ndarray:
-    """Return logits, float32 (texts, topics); a text beyond `max_length` tokens is cut."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network.to(device).eval()
-    encoded = encode(tokenizer, list(texts), max_length)
-    order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
-    logits = np.empty((len(texts), network.head.out_features), np.float32)
-    for start in range(0, len(order), 16):
-        places = order[start : start + 16]
-        tokens, mask = pad([encoded[place] for place in places], network.encoder.config.pad_token_id or 0)
-        with torch.autocast(device, torch.bfloat16, enabled=has_bf16()):
-            logits[places] = network(tokens.to(device), mask.to(device))["logits"].float().cpu().numpy()
-    network.cpu()
-    return logits
+OUT_OF_FOLD_FILE = "out_of_fold.jsonl"
 
 
-def out_of_fold_logits(examples: Examples, extra: Examples, settings: TrainSettings, folder: Path) -> np.ndarray:
-    """Return logits (examples, topics), each from a network that saw no example of the same group.
+def out_of_fold_logits(paragraphs: Prepared, phrases: Prepared, settings: TrainSettings, folder: Path) -> np.ndarray:
+    """Return logits (paragraphs, topics), each from a network and a lexicon that saw no paragraph of the same group.
 
-    Finished folds are kept in `folder` and not trained again.
+    The networks' logits of finished folds are kept in `folder`, and they are not trained again.
 
     Args:
-        examples: what is split.
-        extra: examples that every fold trains on (the topics' phrases).
+        paragraphs: what is split.
+        phrases: examples that every fold trains on.
+        settings: of the training, and the number of folds.
+        folder: of this run.
     """
+    examples = paragraphs.examples
     logits = np.empty(examples.labels.shape, np.float32)
-    for number, (train, held_out) in enumerate(split_by_group(examples, settings.n_folds, settings.seed)):
+    for number, (train, held_out) in enumerate(split_by_group(examples, settings.n_folds, settings.seed), start=1):
         path = folder / f"fold-{number}.json"
-        if not path.exists():
-            print(
-                f"fold {number + 1} of {settings.n_folds}: {len(train)} paragraphs to train on, {len(held_out)} held out"
-            )
-            network = fine_tune(examples.take(train).joined(extra), settings, folder / f"fold-{number}")
-            snap_weights(network)
-            tokenizer = tokenizer_of(settings.base)
-            found = predict_logits(network, tokenizer, examples.take(held_out).texts, settings.max_length)
-            if is_main_process():
-                _write_json(
-                    path, {examples.ids[place]: row.tolist() for place, row in zip(held_out, found, strict=True)}
-                )
-            logits[held_out] = found
-        else:
+        known = paragraphs.take(train).joined(phrases)
+        if path.exists():
             kept = json.loads(path.read_text(encoding="utf-8"))
             logits[held_out] = [kept[examples.ids[place]] for place in held_out]
+        else:
+            print(f"fold {number} of {settings.n_folds}: {len(train)} paragraphs to train on, {len(held_out)} held out")
+            network = fine_tune(known, settings, folder / f"fold-{number}")
+            snap_weights(network)
+            logits[held_out] = predict_logits(network, paragraphs.take(held_out))
+            if is_main_process():
+                _write_json(path, {examples.ids[place]: logits[place].tolist() for place in held_out})
+        logits[held_out] += fit_lexicon(known.examples).logits(examples.take(held_out).texts)
     return logits
+
+
+def write_out_of_fold(folder: Path, ids: Sequence[str], logits: np.ndarray) -> None:
+    """Keep the logits (paragraphs, topics) in an artifact folder."""
+    with (folder / OUT_OF_FOLD_FILE).open("w", encoding="utf-8") as file:
+        for example_id, row in zip(ids, logits, strict=True):
+            file.write(json.dumps({"id": example_id, "logits": [round(float(x), 5) for x in row]}) + "\n")
+
+
+def read_out_of_fold(folder: Path, ids: Sequence[str]) -> np.ndarray:
+    """Return the logits (paragraphs, topics) that the training kept for these paragraphs.
+
+    Raises:
+        FileNotFoundError: the artifact keeps none.
+        ValueError: it keeps none of some paragraph.
+    """
+    path = folder / OUT_OF_FOLD_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: missing, so nothing can be said of unseen articles; train again")
+    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    kept = {row["id"]: row["logits"] for row in rows}
+    missing = [example_id for example_id in ids if example_id not in kept]
+    if missing:
+        raise ValueError(f"{path}: holds nothing for {missing[0]}; the annotations changed since, so train again")
+    return np.array([kept[example_id] for example_id in ids], dtype=np.float32)
 
 
 def _write_json(path: Path, content: object) -> None:

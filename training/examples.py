@@ -1,5 +1,6 @@
 """Annotations and topic phrases to training examples, with articles that stay whole."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from data.annotations import Annotation
 from data.topics import Topic
+from models.network import UNKNOWN
+from training.near_duplicates import merge_groups
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,12 @@ class Examples:
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     labels: np.ndarray
-    """float32 (texts, topics)."""
+    """float32 (texts, topics): 1, 0, or `UNKNOWN` where nobody has judged."""
     groups: tuple[str, ...]
     origins: tuple[str, ...]
     """Where each text comes from: "seed", "written" or "phrase"."""
+    exclusive: bool = False
+    """Each text has exactly one topic."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -33,6 +38,7 @@ class Examples:
             self.labels[np.asarray(places, dtype=int)],
             tuple(self.groups[place] for place in places),
             tuple(self.origins[place] for place in places),
+            self.exclusive,
         )
 
     def of_origin(self, origin: str) -> np.ndarray:
@@ -47,24 +53,38 @@ class Examples:
             np.concatenate([self.labels, other.labels]),
             self.groups + other.groups,
             self.origins + other.origins,
+            self.exclusive and other.exclusive,
         )
 
 
 def from_annotations(annotations: Sequence[Annotation], topics: Sequence[Topic]) -> Examples:
-    """Return the annotated paragraphs as examples; label columns follow `topics`."""
-    labels = [[topic.id in annotation.topics for topic in topics] for annotation in annotations]
+    """Return the annotated paragraphs as examples; label columns follow `topics`.
+
+    A topic that no annotation carries is `UNKNOWN`, not absent: it came after the annotators.
+    Where every annotation has exactly one topic, the topics are taken to exclude each other.
+    """
+    rows = [[topic.id in annotation.topics for topic in topics] for annotation in annotations]
+    labels = np.array(rows, dtype=np.float32).reshape(-1, len(topics))
+    exclusive = len(topics) > 1 and bool((labels.sum(axis=1) == 1).all())
+    if not exclusive:
+        labels[:, ~labels.any(axis=0)] = UNKNOWN
     return Examples(
         tuple(annotation.id for annotation in annotations),
         tuple(annotation.text for annotation in annotations),
-        np.array(labels, dtype=np.float32).reshape(-1, len(topics)),
+        labels,
         tuple(annotation.article for annotation in annotations),
         tuple(annotation.origin for annotation in annotations),
+        exclusive,
     )
 
 
 def from_phrases(topics: Sequence[Topic]) -> Examples:
-    """Return each topic's definition and phrases as examples of that topic alone."""
-    rows = [(column, text) for column, topic in enumerate(topics) for text in (topic.definition, *topic.phrases)]
+    """Return each topic's name, definition and phrases as examples of that topic alone."""
+    rows = [
+        (column, text)
+        for column, topic in enumerate(topics)
+        for text in dict.fromkeys((topic.name, topic.definition, *topic.phrases))
+    ]
     labels = np.zeros((len(rows), len(topics)), dtype=np.float32)
     labels[range(len(rows)), [column for column, _ in rows]] = 1
     return Examples(
@@ -73,20 +93,29 @@ def from_phrases(topics: Sequence[Topic]) -> Examples:
         labels,
         ("phrases",) * len(rows),
         ("phrase",) * len(rows),
+        exclusive=True,
     )
 
 
 def split_by_group(examples: Examples, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (train places, held-out places) of each fold; no group stands on both sides.
 
-    Folds are balanced by label set as far as whole groups allow.
+    Groups that share a near duplicate count as one. Folds are balanced by label set as far
+    as whole groups allow. Where there are fewer groups than folds, as in a set whose texts
+    name no article, each text is its own group.
 
     Raises:
-        ValueError: there are fewer groups than folds.
+        ValueError: there are fewer texts than folds.
     """
-    n_groups = len(set(examples.groups))
-    if n_groups < n_folds:
-        raise ValueError(f"{n_groups} articles cannot fill {n_folds} folds; annotate more articles or lower n_folds")
-    sets = ["".join(str(int(value)) for value in row) for row in examples.labels]
+    groups = examples.groups
+    if len(set(groups)) < n_folds:
+        groups = examples.ids
+    groups = merge_groups(examples.texts, groups)
+    if len(set(groups)) < n_folds:
+        raise ValueError(f"{len(set(groups))} texts cannot fill {n_folds} folds; annotate more or lower n_folds")
+    sets = ["".join(str(int(value > 0)) for value in row) for row in examples.labels]
     folds = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
-    return list(folds.split(np.zeros(len(examples)), sets, examples.groups))
+    with warnings.catch_warnings():
+        # A label set rarer than the folds cannot be balanced; that is no news for the user.
+        warnings.simplefilter("ignore", UserWarning)
+        return list(folds.split(np.zeros(len(examples)), sets, groups))

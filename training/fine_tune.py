@@ -1,43 +1,50 @@
 """Fine-tune the network with transformers' Trainer (needs torch).
 
-The head starts as a logistic regression on the frozen encoder: on a few hundred examples
-that start is worth more than the fine-tuning after it.
+The head starts at its best on the frozen encoder (`training.head`): on a few hundred
+examples that start is worth more than the fine-tuning after it. Embeddings and lower
+layers stay as the base has them, so each text goes through them only once.
 """
 
+import math
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from datasets import Dataset
 from tokenizers import Tokenizer
+from torch import Tensor
 from transformers import BertModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from models.base import load_base
-from models.network import TopicNetwork
+from models.network import TopicNetwork, topic_loss
 from training.examples import Examples
-from training.head import embed, encode, fit_head, pad
+from training.head import batches_by_length, encode, fit_head, lower_states, pad, unit_states
 from training.settings import TrainSettings
 
 WARMUP_SHARE = 0.1
+# A small set is gone through more often, until the network has had so many steps.
+MIN_STEPS = 100
 
 
 @lru_cache(maxsize=1)
-def _base_weights(base: str) -> tuple[Any, dict[str, torch.Tensor], Tokenizer]:
+def _base_weights(base: str) -> tuple[Any, dict[str, Tensor], Tokenizer]:
     encoder, tokenizer = load_base(base)
     return encoder.config, encoder.state_dict(), tokenizer
 
 
-def new_network(base: str, n_topics: int) -> tuple["PartlyFrozen", Tokenizer]:
-    """Return an untrained network on a fresh copy of the base, and the tokenizer."""
-    config, weights, tokenizer = _base_weights(base)
-    # Dropout inside attention keeps the fused kernel out: most of a CPU's forward pass.
+def new_network(base: str, n_topics: int) -> TopicNetwork:
+    """Return an untrained network on a fresh copy of the base."""
+    config, weights, _ = _base_weights(base)
+    # Dropout on attention costs a third of a training step on a CPU.
     config.attention_probs_dropout_prob = 0.0
     encoder = BertModel(config, add_pooling_layer=False)
     encoder.load_state_dict(weights)
-    return PartlyFrozen(encoder, n_topics), tokenizer
+    return TopicNetwork(encoder, n_topics)
 
 
 def tokenizer_of(base: str) -> Tokenizer:
@@ -60,56 +67,88 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-class PartlyFrozen(TopicNetwork):
-    """A network whose lower layers neither learn nor drop out: their part of the work is one forward pass."""
+@dataclass(frozen=True)
+class Prepared:
+    """Examples with what the frozen lower layers make of them; computed once, used by every fold."""
 
-    def freeze_below(self, n_trained_layers: int) -> None:
-        """Train the upper layers and the head only."""
-        layers = self.encoder.encoder.layer
-        n_frozen = max(len(layers) - n_trained_layers, 0)
-        self.frozen = [self.encoder.embeddings, *layers[:n_frozen]] if n_frozen else []
-        for part in self.frozen:
+    examples: Examples
+    lower: list[Tensor]
+    """bfloat16 (tokens, hidden) of each text."""
+    units: list[Tensor]
+    """bfloat16 (tokens, width) of each text: the frozen encoder's features before centring."""
+
+    def take(self, places: np.ndarray | list[int]) -> "Prepared":
+        """Return what is at these places."""
+        return Prepared(
+            self.examples.take(places),
+            [self.lower[place] for place in places],
+            [self.units[place] for place in places],
+        )
+
+    def joined(self, other: "Prepared") -> "Prepared":
+        """Return these followed by others."""
+        return Prepared(self.examples.joined(other.examples), self.lower + other.lower, self.units + other.units)
+
+
+def prepare(examples: Examples, settings: TrainSettings) -> Prepared:
+    """Run the frozen base over the examples; a text beyond `max_length` tokens is cut."""
+    network = new_network(settings.base, examples.labels.shape[1])
+    network.to("cuda" if torch.cuda.is_available() else "cpu")
+    encoded = encode(tokenizer_of(settings.base), list(examples.texts), settings.max_length)
+    lower = lower_states(network, encoded, has_bf16())
+    return Prepared(examples, lower, unit_states(network, lower, has_bf16()))
+
+
+class _Upper(torch.nn.Module):
+    """What the Trainer trains: the layers above the frozen ones, and the head."""
+
+    def __init__(self, network: TopicNetwork, exclusive: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.exclusive = exclusive
+        first = network.feature_layers[0]
+        for part in (network.encoder.embeddings, *network.encoder.encoder.layer[:first]):
             part.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> "PartlyFrozen":
-        """Switch to training mode, the frozen part aside."""
-        super().train(mode)
-        for part in getattr(self, "frozen", []):
-            part.eval()
-        return self
+    def forward(self, lower_states: Tensor, attention_mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        output = self.network.from_lower(lower_states, attention_mask)
+        return {"loss": topic_loss(output["logits"], labels, self.exclusive), "logits": output["logits"]}
 
 
-def _last_checkpoint(folder: Path) -> str | None:
-    if not folder.is_dir():
-        return None
-    return cast("str | None", get_last_checkpoint(str(folder)))  # type: ignore[no-untyped-call]
+def fit_on_frozen(prepared: Prepared, settings: TrainSettings) -> TopicNetwork:
+    """Return a network whose encoder is the base and whose head is the best for it, on the CPU."""
+    network = new_network(settings.base, prepared.examples.labels.shape[1])
+    # The fused kernel is fast forwards, but on a CPU its backward pass takes half of a training step.
+    network.encoder.set_attn_implementation("eager")
+    fit_head(network, prepared.units, prepared.examples.labels, prepared.examples.exclusive)
+    return network.eval()
 
 
-def fine_tune(examples: Examples, settings: TrainSettings, folder: Path) -> TopicNetwork:
+def fine_tune(prepared: Prepared, settings: TrainSettings, folder: Path) -> TopicNetwork:
     """Train a network on these examples and return it on the CPU in float32.
 
     Checkpoints go to `folder` after each epoch; if it holds some already, training goes
     on from the last. The same seed, data and machine give the same network.
     """
     set_seed(settings.seed)
-    network, tokenizer = new_network(settings.base, examples.labels.shape[1])
-    encoded = encode(tokenizer, list(examples.texts), settings.max_length)
-    if torch.cuda.is_available():
-        network.to("cuda")
     last = _last_checkpoint(folder)
-    if last is None:
-        fit_head(network, embed(network, encoded, bf16=has_bf16()), examples.labels)
-    network.freeze_below(settings.n_trained_layers)
-    dataset = Dataset.from_dict({"input_ids": encoded, "labels": examples.labels.tolist()})
-    pad_id = network.encoder.config.pad_token_id or 0
+    # The state of the random generators decides dropout, so the head is fitted when going on too.
+    network = fit_on_frozen(prepared, settings)
+    upper = _Upper(network, prepared.examples.exclusive)
+    dataset = Dataset.from_dict(
+        {"place": range(len(prepared.lower)), "input_ids": [[0] * len(row) for row in prepared.lower]}
+    )
+    labels = torch.from_numpy(prepared.examples.labels)
 
-    def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        tokens, mask = pad([row["input_ids"] for row in rows], pad_id)
-        return {"input_ids": tokens, "attention_mask": mask, "labels": torch.tensor([row["labels"] for row in rows])}
+    def collate(rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        places = [row["place"] for row in rows]
+        states, mask = pad([prepared.lower[place] for place in places])
+        return {"lower_states": states, "attention_mask": mask, "labels": labels[places]}
 
+    steps_of_epoch = math.ceil(len(prepared.lower) / settings.batch_size)
     arguments = TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=settings.num_train_epochs,
+        num_train_epochs=max(settings.num_train_epochs, math.ceil(MIN_STEPS / steps_of_epoch)),
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=WARMUP_SHARE,
@@ -122,10 +161,30 @@ def fine_tune(examples: Examples, settings: TrainSettings, folder: Path) -> Topi
         logging_strategy="epoch",
         report_to="none",
         seed=settings.seed,
+        remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-    trainer = Trainer(model=network, args=arguments, train_dataset=dataset, data_collator=collate)
+    trainer = Trainer(model=upper, args=arguments, train_dataset=dataset, data_collator=collate)
     trainer.train(resume_from_checkpoint=last)
-    # The Trainer has wrapped `forward` in bfloat16; what is exported must be plain float32.
-    trained: TopicNetwork = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    return trained.eval().float().cpu()
+    return network.eval().float().cpu()
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    if not folder.is_dir():
+        return None
+    return cast("str | None", get_last_checkpoint(str(folder)))  # type: ignore[no-untyped-call]
+
+
+@torch.inference_mode()
+def predict_logits(network: TopicNetwork, prepared: Prepared) -> np.ndarray:
+    """Return logits, float32 (examples, topics), of a network whose lower layers are the base's."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device).eval()
+    logits = np.empty(prepared.examples.labels.shape, np.float32)
+    for places in batches_by_length(prepared.lower):
+        states, mask = pad([prepared.lower[place] for place in places])
+        with torch.autocast(device, torch.bfloat16, enabled=has_bf16()):
+            output = network.from_lower(states.to(device), mask.to(device))
+        logits[places] = output["logits"].float().cpu().numpy()
+    network.cpu()
+    return logits

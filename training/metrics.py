@@ -1,10 +1,14 @@
 """How good predictions are: F1, average precision, calibration error, bootstrap intervals."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+
+from models.decisions import Decisions
+from training.examples import Examples
 
 N_BINS = 10
 N_RESAMPLES = 1000
@@ -36,6 +40,39 @@ def score_topics(ids: list[str], labels: np.ndarray, given: np.ndarray, probabil
         error = calibration_error(probabilities[:, column], truth)
         scores.append(TopicScore(topic, int(truth.sum()), float(precision), float(recall), float(f1), ranked, error))
     return scores
+
+
+def measure(ids: list[str], examples: Examples, decided: Decisions) -> dict[str, Any]:
+    """Return the figures that stand in `tagger.json` of one set of paragraphs, rounded, ready for JSON.
+
+    `accuracy` is the share of paragraphs whose topics are all right.
+    """
+    labels, given = examples.labels, decided.given
+    low, high = interval(macro_f1, labels, given, examples.groups)
+    outside = ~decided.uncertain
+    scores = score_topics(ids, labels, given, decided.probabilities)
+    return {
+        "n_paragraphs": len(examples),
+        "n_groups": len(set(examples.groups)),
+        "macro_f1": round(macro_f1(labels, given), 4),
+        "macro_f1_interval": [round(low, 4), round(high, 4)],
+        "micro_f1": round(micro_f1(labels, given), 4),
+        "accuracy": round(float(((labels > 0.5) == given).all(axis=1).mean()), 4),
+        "unsure_share": round(float(decided.uncertain.any(axis=1).mean()), 4),
+        "topics": {
+            score.topic: {
+                **{key: round(value, 4) for key, value in asdict(score).items() if key != "topic"},
+                "right_outside_band": round(_right(labels, given, outside, column), 4),
+            }
+            for column, score in enumerate(scores)
+        },
+    }
+
+
+def _right(labels: np.ndarray, given: np.ndarray, outside: np.ndarray, column: int) -> float:
+    """Return how often the decision on a topic is right outside its uncertain band."""
+    chosen = outside[:, column]
+    return float(((labels[chosen, column] > 0.5) == given[chosen, column]).mean()) if chosen.any() else 1.0
 
 
 def macro_f1(labels: np.ndarray, given: np.ndarray) -> float:

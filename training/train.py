@@ -1,6 +1,6 @@
 """Train a tagger: cross-validate, train on everything, calibrate, export, promote.
 
-    python -m training.train [--topics FILE] [--annotations FILE] [--name NAME] [--base BASE]
+    python -m training.train [--topics FILE] [--annotations FILE …] [--test FILE] [--name NAME] [--base BASE]
 
 A run keeps its state in `models/runs`; started again with the same data and settings
 it goes on where it was. The finished version goes into the model store and becomes
@@ -20,49 +20,87 @@ from typing import Any
 
 import numpy as np
 
-from data.annotations import DEFAULT_FILES, load_annotation_files
+from data.annotations import DEFAULT_FILES, Annotation, load_annotation_files
 from data.topics import DEFAULT_TOPICS, Topic, load_topics
 from models import store
-from models.artifact import MODEL_FILE, TOKENIZER_FILE, Artifact, TopicDecision, file_hash, write_tagger_file
+from models.artifact import (
+    LEXICON_FILE,
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    Artifact,
+    TopicDecision,
+    file_hash,
+    read_artifact,
+    write_tagger_file,
+)
 from models.decisions import decide
 from models.export import export_onnx
 from models.network import TopicNetwork, snap_weights
+from models.tagger import Tagger
 from training.calibrate import decide_topics
-from training.cross_validate import out_of_fold_logits
+from training.cross_validate import out_of_fold_logits, write_out_of_fold
 from training.examples import Examples, from_annotations, from_phrases
-from training.fine_tune import fine_tune, is_main_process, tokenizer_of
-from training.metrics import interval, macro_f1, micro_f1, score_topics
+from training.fine_tune import fine_tune, is_main_process, prepare, tokenizer_of
+from training.fit_lexicon import fit_lexicon
+from training.metrics import measure
+from training.report import write_report
 from training.settings import TrainSettings
+from training.split_guard import TEST_FILES, load_test, load_test_texts, refuse_test_texts, without_texts_of
 
 DEFAULT_NAME = "duanbiao"
-OUT_OF_FOLD_FILE = "out_of_fold.jsonl"
+REPORT_FOLDER = "report"
 LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "scikit-learn", "onnx", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run learns from, and the hashes that identify it."""
+    """What a run learns from and is tested on, and the hashes that identify it."""
 
     topics: tuple[Topic, ...]
     paragraphs: Examples
     phrases: Examples
+    test: Examples | None
+    """Texts that no network of the run sees before its figures are taken."""
     hashes: dict[str, str]
 
 
-def read_data(topics_path: Path, annotation_paths: Sequence[Path]) -> TrainingData:
+def read_data(
+    topics_path: Path, annotation_paths: Sequence[Path], test_paths: Sequence[Path] | None = None
+) -> TrainingData:
     """Read and check topics and annotations.
 
     Args:
         topics_path: the topics file.
         annotation_paths: annotation files, which are put together.
+        test_paths: annotation files to report on. Annotations that nearly equal one of
+            their texts are left out of the training. If None, the fixed test files, provided
+            that the topics are the shipped ones.
 
     Raises:
-        OSError, ValueError: a file is missing or wrong; the message says where.
+        OSError, ValueError: a file is missing or wrong, or test paragraphs stand among the
+            annotations; the message says where.
     """
+    if test_paths is None:
+        test_paths = TEST_FILES if topics_path.resolve() == DEFAULT_TOPICS else []
     topics = load_topics(topics_path)
     annotations = load_annotation_files(annotation_paths, topics)
-    hashes = {path.name: file_hash(path) for path in (topics_path, *annotation_paths)}
-    return TrainingData(topics, from_annotations(annotations, topics), from_phrases(topics), hashes)
+    refuse_test_texts(annotations, load_test_texts())
+    test = load_test(test_paths, topics)
+    kept = without_texts_of(annotations, test)
+    if len(kept) < len(annotations):
+        print(f"{len(annotations) - len(kept)} annotations nearly equal a test text and are left out of the training")
+    paragraphs = from_annotations(kept, topics)
+    if paragraphs.exclusive:
+        print("every annotation has exactly one topic: the topics exclude each other")
+    paths = (topics_path, *annotation_paths, *test_paths)
+    hashes = {path.name: file_hash(path) for path in paths}
+    tested = _test_examples(test, topics, paragraphs.exclusive) if test else None
+    return TrainingData(topics, paragraphs, from_phrases(topics), tested, hashes)
+
+
+def _test_examples(test: Sequence[Annotation], topics: tuple[Topic, ...], exclusive: bool) -> Examples:
+    labels = np.array([[topic.id in one.topics for topic in topics] for one in test], dtype=np.float32)
+    return replace(from_annotations(test, topics), labels=labels, exclusive=exclusive)
 
 
 def run_folder(name: str, data: TrainingData, settings: TrainSettings) -> Path:
@@ -76,10 +114,12 @@ def train(name: str, data: TrainingData, settings: TrainSettings) -> str:
     folder = run_folder(name, data, settings)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"run {folder}: {len(data.paragraphs)} paragraphs, {len(data.phrases)} phrases")
-    logits = out_of_fold_logits(data.paragraphs, data.phrases, settings, folder)
-    decisions = decide_topics(data.topics, logits, data.paragraphs.labels, data.paragraphs.groups, settings.seed)
+    paragraphs, phrases = prepare(data.paragraphs, settings), prepare(data.phrases, settings)
+    logits = out_of_fold_logits(paragraphs, phrases, settings, folder)
+    examples = data.paragraphs
+    decisions = decide_topics(data.topics, logits, examples.labels, examples.groups, settings.seed, examples.exclusive)
     print("final model: all paragraphs")
-    network = fine_tune(data.paragraphs.joined(data.phrases), settings, folder / "final")
+    network = fine_tune(paragraphs.joined(phrases), settings, folder / "final")
     snap_weights(network)
     tag = ""
     if is_main_process():
@@ -88,7 +128,7 @@ def train(name: str, data: TrainingData, settings: TrainSettings) -> str:
             f"{name}:{artifact.version}", lambda target: write_artifact(target, artifact, network, data, logits)
         )
         store.promote(tag)
-        print_figures(artifact.metrics)
+        print_figures(read_artifact(store.resolve(tag)).metrics)
         print(f"saved as {tag} and in use")
     return tag
 
@@ -104,6 +144,7 @@ def describe(
         base=settings.base,
         max_length=settings.max_length,
         created=now.isoformat(timespec="seconds"),
+        exclusive=data.paragraphs.exclusive,
         data=data.hashes,
         metrics=out_of_fold_metrics(data.paragraphs, decisions, logits),
         settings={"name": name, **asdict(settings)},
@@ -112,54 +153,49 @@ def describe(
 
 
 def out_of_fold_metrics(examples: Examples, decisions: Sequence[TopicDecision], logits: np.ndarray) -> dict[str, Any]:
-    """Return the figures that stand in `tagger.json`: all out of fold, whole articles held out."""
-    decided = decide(decisions, logits)
-    metrics: dict[str, Any] = {
-        "what": "out of fold: each article or writer scored by a network that never saw it; "
-        "thresholds were fitted on the same predictions"
-    }
+    """Return the figures of each origin of paragraphs, out of fold: whole articles held out.
+
+    Thresholds were fitted on the same predictions, so expect a little less on new text.
+    """
+    decided = decide(decisions, logits, examples.exclusive)
+    figures = {}
     for origin in sorted(set(examples.origins)):
         places = examples.of_origin(origin)
-        part = examples.take(places)
-        measured = score_topics(
-            [topic.id for topic in decisions], part.labels, decided.given[places], decided.probabilities[places]
+        figures[f"{origin}, out of fold"] = measure(
+            [topic.id for topic in decisions], examples.take(places), decided.take(places)
         )
-        low, high = interval(macro_f1, part.labels, decided.given[places], part.groups)
-        metrics[origin] = {
-            "n_paragraphs": len(part),
-            "n_groups": len(set(part.groups)),
-            "macro_f1": round(macro_f1(part.labels, decided.given[places]), 4),
-            "macro_f1_interval": [round(low, 4), round(high, 4)],
-            "micro_f1": round(micro_f1(part.labels, decided.given[places]), 4),
-            "unsure_share": round(float(decided.uncertain[places].any(axis=1).mean()), 4),
-            "topics": {
-                score.topic: {key: round(value, 4) for key, value in asdict(score).items() if key != "topic"}
-                for score in measured
-            },
-        }
-    return metrics
+    return figures
+
+
+def measure_test(folder: Path, test: Examples) -> dict[str, Any]:
+    """Return the figures of the artifact in `folder`, as it ships, on test texts."""
+    tagger = Tagger(folder)
+    decided = decide(tagger.artifact.topics, tagger.logits(tagger.encode(test.texts)), test.exclusive)
+    return measure([topic.id for topic in tagger.artifact.topics], test, decided)
 
 
 def write_artifact(
     target: Path, artifact: Artifact, network: TopicNetwork, data: TrainingData, logits: np.ndarray
 ) -> None:
-    """Write model, tokenizer, description and out-of-fold logits into an empty folder."""
+    """Write model, tokenizer, lexicon, description, out-of-fold logits and report into an empty folder."""
     tokenizer = tokenizer_of(artifact.base)
     export_onnx(network, target / MODEL_FILE)
     tokenizer.save(str(target / TOKENIZER_FILE))
-    with (target / OUT_OF_FOLD_FILE).open("w", encoding="utf-8") as file:
-        for example_id, row in zip(data.paragraphs.ids, logits, strict=True):
-            file.write(json.dumps({"id": example_id, "logits": [round(float(x), 5) for x in row]}) + "\n")
+    fit_lexicon(data.paragraphs.joined(data.phrases)).save(target / LEXICON_FILE)
+    write_out_of_fold(target, data.paragraphs.ids, logits)
     write_tagger_file(artifact, target)
+    if data.test is not None:
+        metrics = {**artifact.metrics, "test": measure_test(target, data.test)}
+        write_tagger_file(replace(artifact, metrics=metrics), target)
+    write_report(target, data.paragraphs, data.test, data.topics, target / REPORT_FOLDER)
 
 
 def print_figures(metrics: dict[str, Any]) -> None:
-    """Print the out-of-fold figures as small tables, one for each origin of paragraphs."""
-    for origin, figures in metrics.items():
-        if not isinstance(figures, dict):
-            continue
+    """Print the figures as small tables, one for each set of paragraphs."""
+    for name, figures in metrics.items():
         low, high = figures["macro_f1_interval"]
-        print(f"{origin}, out of fold: macro F1 {figures['macro_f1']:.3f} (95% {low:.3f} to {high:.3f})")
+        head = f"{name}: {figures['n_paragraphs']} paragraphs, macro F1 {figures['macro_f1']:.3f} (95% {low:.3f} to {high:.3f})"
+        print(f"{head}, accuracy {figures['accuracy']:.3f}, unsure {figures['unsure_share']:.3f}")
         for topic, score in figures["topics"].items():
             cells = f"precision {score['precision']:.3f}  recall {score['recall']:.3f}  F1 {score['f1']:.3f}"
             print(f"  {topic:22s} n {score['n']:4d}  {cells}")
@@ -170,6 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a tagger.")
     parser.add_argument("--topics", type=Path, default=DEFAULT_TOPICS)
     parser.add_argument("--annotations", type=Path, nargs="+", default=DEFAULT_FILES, help="annotation files")
+    parser.add_argument("--test", type=Path, nargs="+", help="annotation files to report on; never trained on")
     parser.add_argument("--name", default=DEFAULT_NAME, help="lower-case name of the tagger in the model store")
     defaults = TrainSettings()
     for field in fields(TrainSettings):
@@ -178,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     settings = replace(defaults, **{field.name: getattr(options, field.name) for field in fields(TrainSettings)})
     try:
-        train(options.name, read_data(options.topics, options.annotations), settings)
+        train(options.name, read_data(options.topics, options.annotations, options.test), settings)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
