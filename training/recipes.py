@@ -82,10 +82,11 @@ def _mean_head(task: Task, known: Prepared) -> np.ndarray:
     train, validation = means(known), means(task.validation)
     centre, scale = train.mean(0), (train - train.mean(0)).std()
     columns = []
-    for column in range(known.examples.labels.shape[1]):
-        fitted = LogisticRegression(C=0.3, max_iter=2000).fit(
-            (train - centre) / scale, known.examples.labels[:, column] > 0.5
-        )
+    for truth in (known.examples.labels > 0.5).T:
+        if truth.all() or not truth.any():
+            columns.append(np.full(len(validation), 1.0 if truth.all() else -1.0))
+            continue
+        fitted = LogisticRegression(C=0.3, max_iter=2000).fit((train - centre) / scale, truth)
         columns.append(fitted.decision_function((validation - centre) / scale))
     return np.stack(columns, axis=1)
 
