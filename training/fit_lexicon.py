@@ -11,6 +11,9 @@ from training.examples import Examples
 INVERSE_PENALTY = 10.0
 # A sequence that stands in one text only says nothing of another.
 MIN_TEXTS = 2
+# Weight of the lexicon beside the network where each text has one topic: such sets have few
+# examples a topic, and their words are mostly chance.
+EXCLUSIVE_WEIGHT = 0.3
 # Logit of a topic that all or none of the examples carry.
 CONSTANT = 4.0
 
@@ -30,7 +33,8 @@ def fit_lexicon(examples: Examples) -> Lexicon:
     if examples.exclusive:
         fitted = LogisticRegression(C=INVERSE_PENALTY, max_iter=1000).fit(features, examples.labels.argmax(axis=1))
         _set_exclusive(fitted, weights, bias)
-        return Lexicon(grams, vectorizer.idf_.astype(np.float32), weights, bias)
+        idf = vectorizer.idf_.astype(np.float32)
+        return Lexicon(grams, idf, EXCLUSIVE_WEIGHT * weights, EXCLUSIVE_WEIGHT * bias)
     for column in range(len(bias)):
         known = np.flatnonzero(examples.labels[:, column] != UNKNOWN)
         truth = examples.labels[known, column] > 0.5

@@ -7,8 +7,12 @@ from tokenizers import Tokenizer
 
 from models.network import FAR_BELOW, UNKNOWN, TopicNetwork, topic_loss
 
-# Penalty on the head's squared weights, against the loss summed over the examples.
-L2_PENALTY = 20.0
+# Penalty on the head's squared weights, against the loss summed over the examples. Means vary
+# less than soft maxima and so need larger weights.
+L2_PENALTY, L2_PENALTY_OF_MEANS = 20.0, 0.5
+# Where each text has one topic, all of it is about that topic, and not one clause: there the
+# sharpness stays so low that the soft maximum is the mean. Softplus of -4 is 0.018.
+RAW_SHARPNESS_OF_MEANS = -4.0
 # The linear start of the fit: inverse penalty, and its share in the first weights.
 START_INVERSE_PENALTY, START_SHARE = 0.1, 0.3
 MAX_ITERATIONS = 60
@@ -91,7 +95,8 @@ def fit_head(network: TopicNetwork, units: list[torch.Tensor], labels: np.ndarra
     with torch.no_grad():
         network.feature_mean.copy_(mean)
         network.feature_scale.copy_(scale)
-        network.raw_sharpness.zero_()
+        network.raw_sharpness.fill_(RAW_SHARPNESS_OF_MEANS if exclusive else 0.0)
+    network.raw_sharpness.requires_grad_(not exclusive)
     texts = torch.repeat_interleave(torch.arange(len(units)), lengths)
     means = torch.zeros(len(units), tokens.shape[1]).index_add_(0, texts, tokens) / lengths[:, None]
     _start_head(network, means, labels)
@@ -122,7 +127,10 @@ def _improve_head(
     labels: torch.Tensor,
     exclusive: bool,
 ) -> None:
-    parameters = [network.head.weight, network.head.bias, network.raw_sharpness]
+    parameters = [network.head.weight, network.head.bias]
+    if not exclusive:
+        parameters.append(network.raw_sharpness)
+    penalty = L2_PENALTY_OF_MEANS if exclusive else L2_PENALTY
     optimizer = torch.optim.LBFGS(parameters, max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe")
 
     def total_loss() -> torch.Tensor:
@@ -130,8 +138,8 @@ def _improve_head(
         sharpness = network.sharpness()
         scores = tokens @ network.head.weight.T * sharpness
         logits = _mean_of_exponentials(scores, texts, lengths) / sharpness + network.head.bias
-        penalty = L2_PENALTY / 2 * network.head.weight.pow(2).sum()
-        total = topic_loss(logits, labels, exclusive) * len(labels) + penalty
+        total = topic_loss(logits, labels, exclusive) * len(labels)
+        total = total + penalty / 2 * network.head.weight.pow(2).sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 

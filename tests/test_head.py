@@ -1,0 +1,50 @@
+"""The head on the frozen encoder: a soft maximum where topics mix, a mean where each text has one."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.network import UNKNOWN
+from training.fine_tune import new_network
+from training.head import fit_head
+
+
+def units(seed: int, n_texts: int, width: int) -> list[torch.Tensor]:
+    torch.manual_seed(seed)
+    rows = [torch.randn(4 + place % 5, width) for place in range(n_texts)]
+    return [torch.nn.functional.normalize(row, dim=-1).bfloat16() for row in rows]
+
+
+def fitted_logits(network: torch.nn.Module, rows: list[torch.Tensor]) -> torch.Tensor:
+    one = torch.ones
+    with torch.no_grad():
+        return torch.cat(
+            [network.pool(network.token_scores(row.float()[None]), one(1, len(row), dtype=torch.int64)) for row in rows]
+        )
+
+
+def test_one_telling_token_is_found_among_others(tiny_base: Path) -> None:
+    network = new_network(str(tiny_base), 2)
+    rows = units(1, 60, 64)
+    labels = np.zeros((60, 2), np.float32)
+    telling = torch.nn.functional.normalize(torch.ones(64), dim=0).bfloat16()
+    for place in range(0, 60, 2):
+        rows[place][1], labels[place, 0] = telling, 1
+    labels[:, 1] = UNKNOWN
+    fit_head(network, rows, labels, exclusive=False)
+    assert (((fitted_logits(network, rows)[:, 0] > 0).numpy() == (labels[:, 0] > 0)).mean()) > 0.95
+    assert network.raw_sharpness.requires_grad
+
+
+def test_where_each_text_has_one_topic_the_mean_decides(tiny_base: Path) -> None:
+    network = new_network(str(tiny_base), 3)
+    rows = units(2, 30, 64)
+    labels = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
+    fit_head(network, rows, labels, exclusive=True)
+    logits = fitted_logits(network, rows)
+    with torch.no_grad():
+        means = torch.stack([network.token_scores(row.float()[None])[0].mean(0) for row in rows]) + network.head.bias
+    assert torch.allclose(logits, means, atol=0.3)
+    assert (logits.argmax(1).numpy() == labels.argmax(axis=1)).mean() > 0.95
+    assert not network.raw_sharpness.requires_grad
