@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from data.topics import Topic
 from training.examples import Examples
@@ -16,15 +15,13 @@ def keyword_decisions(texts: tuple[str, ...], topics: tuple[Topic, ...]) -> np.n
 
 def tfidf_probabilities(train: Examples, texts: tuple[str, ...]) -> np.ndarray:
     """Return probabilities (texts, topics) of logistic regressions on TF-IDF of 1 to 3 characters."""
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True)
+    known, asked = vectorizer.fit_transform(train.texts), vectorizer.transform(texts)
     columns = []
-    for column in range(train.labels.shape[1]):
-        truth = train.labels[:, column] > 0.5
+    for truth in (train.labels > 0.5).T:
         if truth.all() or not truth.any():
             columns.append(np.full(len(texts), float(truth.all())))
             continue
-        model = make_pipeline(
-            TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True),
-            LogisticRegression(C=10, class_weight="balanced", max_iter=2000),
-        )
-        columns.append(model.fit(train.texts, truth).predict_proba(texts)[:, 1])
+        model = LogisticRegression(C=10, class_weight="balanced", max_iter=2000)
+        columns.append(model.fit(known, truth).predict_proba(asked)[:, 1])
     return np.stack(columns, axis=1)

@@ -13,10 +13,9 @@ from dataclasses import fields
 from pathlib import Path
 
 from data.annotations import DEFAULT_FILES
-from data.topics import DEFAULT_TOPICS, Topic
+from data.topics import DEFAULT_TOPICS
 from models import store
 from models.artifact import Artifact, read_artifact
-from training.examples import Examples, from_phrases
 from training.fine_tune import prepare
 from training.learning_curve import Point, gain_of_next, measure_curve
 from training.report import write_report
@@ -31,21 +30,18 @@ DEFAULT_REPORT = store.MODELS.parent / "report"
 def evaluate(folder: Path, data: TrainingData, out: Path) -> str:
     """Write the whole report of the artifact in `folder` to `out`; raises as `write_report` does."""
     artifact = read_artifact(folder)
-    more = more_sections(artifact, data.paragraphs, data.test, data.topics)
-    return write_report(folder, data.paragraphs, data.test, data.topics, out, more)
+    return write_report(folder, data.paragraphs, data.test, data.topics, out, more_sections(artifact, data))
 
 
-def more_sections(
-    artifact: Artifact, examples: Examples, test: Examples | None, topics: tuple[Topic, ...]
-) -> list[str]:
+def more_sections(artifact: Artifact, data: TrainingData) -> list[str]:
     """Train on the frozen encoder again and again, with topics left out and with fewer labels; return Markdown."""
     known = {field.name for field in fields(TrainSettings)}
     settings = TrainSettings(**{key: value for key, value in artifact.settings.items() if key in known})
-    paragraphs, phrases = prepare(examples, settings), prepare(from_phrases(topics), settings)
+    paragraphs, phrases = prepare(data.paragraphs, settings), prepare(data.phrases, settings)
     lines = []
-    if test is not None and not artifact.exclusive:
-        lines += _zero_shot(leave_each_out(paragraphs, prepare(test, settings), topics, settings))
-    return lines + _curve(measure_curve(paragraphs, phrases, topics, settings))
+    if data.test is not None and not artifact.exclusive:
+        lines += _zero_shot(leave_each_out(paragraphs, prepare(data.test, settings), data.topics, settings))
+    return lines + _curve(measure_curve(paragraphs, phrases, data.topics, settings))
 
 
 def _zero_shot(found: Sequence[LeftOut]) -> list[str]:

@@ -1,5 +1,7 @@
 """Fit the head on the frozen encoder: where fine-tuning starts from (needs torch)."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -41,33 +43,33 @@ def batches_by_length(rows: list[torch.Tensor], batch_size: int = 16) -> list[li
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
-@torch.inference_mode()
 def lower_states(network: TopicNetwork, encoded: list[torch.Tensor], bf16: bool) -> list[torch.Tensor]:
     """Return the network's lower states of each text, bfloat16 (tokens, hidden), on the CPU."""
-    network.eval()
-    device = next(network.parameters()).device
-    found = [torch.empty(0)] * len(encoded)
-    for places in batches_by_length(encoded):
-        tokens, mask = pad([encoded[place] for place in places])
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            states = network.lower_states(tokens.to(device), mask.to(device)).bfloat16().cpu()
-        for place, row in zip(places, states, strict=True):
-            found[place] = row[: len(encoded[place])].clone()
-    return found
+    return _run_batches(network, network.lower_states, encoded, bf16)
+
+
+def unit_states(network: TopicNetwork, lower: list[torch.Tensor], bf16: bool) -> list[torch.Tensor]:
+    """Return the head's features before centring, bfloat16 (tokens, width), given the lower states."""
+    return _run_batches(network, network.unit_states, lower, bf16)
 
 
 @torch.inference_mode()
-def unit_states(network: TopicNetwork, lower: list[torch.Tensor], bf16: bool) -> list[torch.Tensor]:
-    """Return the head's features before centring, bfloat16 (tokens, width), given the lower states."""
+def _run_batches(
+    network: TopicNetwork,
+    part: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    rows: list[torch.Tensor],
+    bf16: bool,
+) -> list[torch.Tensor]:
+    """Run a part of the network over rows (tokens, …); return what it makes of each, without padding."""
     network.eval()
     device = next(network.parameters()).device
-    found = [torch.empty(0)] * len(lower)
-    for places in batches_by_length(lower):
-        states, mask = pad([lower[place] for place in places])
+    found = [torch.empty(0)] * len(rows)
+    for places in batches_by_length(rows):
+        batch, mask = pad([rows[place] for place in places])
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            units = network.unit_states(states.to(device), mask.to(device)).bfloat16().cpu()
-        for place, row in zip(places, units, strict=True):
-            found[place] = row[: len(lower[place])].clone()
+            states = part(batch.to(device), mask.to(device)).bfloat16().cpu()
+        for place, row in zip(places, states, strict=True):
+            found[place] = row[: len(rows[place])].clone()
     return found
 
 

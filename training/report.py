@@ -88,6 +88,10 @@ def evaluate_baselines(examples: Examples, topics: tuple[Topic, ...], artifact: 
     for train, held_out in folds:
         known = examples.take(train).joined(phrases)
         tfidf[held_out] = baselines.tfidf_probabilities(known, examples.take(held_out).texts)
+    return _baseline_evaluations(keywords, tfidf)
+
+
+def _baseline_evaluations(keywords: np.ndarray, tfidf: np.ndarray) -> list[Evaluation]:
     return [
         Evaluation("keyword list", keywords.astype(float), keywords),
         Evaluation("TF-IDF + logistic regression", tfidf, tfidf >= 0.5),
@@ -111,8 +115,7 @@ def _test_section(tagger: Tagger, test: Examples, known: Examples, topics: tuple
     tfidf = baselines.tfidf_probabilities(known.joined(from_phrases(topics)), test.texts)
     evaluations = [
         Evaluation("Duanbiao", decided.probabilities, decided.given),
-        Evaluation("keyword list", keywords.astype(float), keywords),
-        Evaluation("TF-IDF + logistic regression", tfidf, tfidf >= 0.5),
+        *_baseline_evaluations(keywords, tfidf),
     ]
     places = np.arange(len(test))
     lines = ["## Test paragraphs, never trained on\n", _unsure(decided, places)]

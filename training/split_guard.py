@@ -14,8 +14,7 @@ MAX_NAMED = 5
 
 def load_test_texts() -> list[str]:
     """Return the texts of the fixed test files, whatever their topics."""
-    topics = load_topics()
-    return [annotation.text for path in TEST_FILES for annotation in load_annotations(path, topics)]
+    return [annotation.text for annotation in load_test(TEST_FILES, load_topics())]
 
 
 def refuse_test_texts(annotations: Sequence[Annotation], test_texts: Sequence[str]) -> None:
