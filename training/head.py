@@ -17,7 +17,8 @@ L2_PENALTY, L2_PENALTY_OF_MEANS = 20.0, 0.5
 RAW_SHARPNESS_OF_MEANS = -4.0
 # The linear start of the fit: inverse penalty, and its share in the first weights.
 START_INVERSE_PENALTY, START_SHARE = 0.1, 0.3
-MAX_ITERATIONS = 60
+# Stopped early: with 60 iterations the soft maximum grows sharper and held-out average precision falls.
+MAX_ITERATIONS = 20
 # The head is fitted on no more examples than these: their features are in memory, half a megabyte each.
 MAX_EXAMPLES = 5000
 

@@ -13,8 +13,8 @@ from data.topics import Topic
 from models.decisions import decide
 from training.calibrate import decide_topics
 from training.examples import split_by_group
-from training.fine_tune import Prepared, fit_on_frozen, predict_logits
-from training.fit_lexicon import fit_lexicon
+from training.fine_tune import Prepared
+from training.frozen import logits_on_frozen
 from training.metrics import macro_f1
 from training.settings import TrainSettings
 
@@ -46,9 +46,7 @@ def measure_curve(
         train, held_out = folds[fold]
         part = train[_some_groups([paragraphs.examples.groups[place] for place in train], share, settings.seed)]
         known, tested = paragraphs.take(part).joined(phrases), paragraphs.take(held_out)
-        lexicon = fit_lexicon(known.examples)
-        logits[share][held_out] = predict_logits(fit_on_frozen(known, settings), tested)
-        logits[share][held_out] += lexicon.logits(tested.examples.texts)
+        (logits[share][held_out],) = logits_on_frozen(known, [tested], settings)
         sizes[share].append((len(part), len({paragraphs.examples.groups[place] for place in part})))
     return [_point(share, sizes[share], paragraphs, logits[share], topics, settings) for share in SHARES]
 

@@ -14,8 +14,8 @@ from models.decisions import decide
 from models.network import UNKNOWN
 from training.calibrate import decide_topics
 from training.examples import Examples, from_phrases
-from training.fine_tune import Prepared, fit_on_frozen, predict_logits, prepare
-from training.fit_lexicon import fit_lexicon
+from training.fine_tune import Prepared, prepare
+from training.frozen import logits_on_frozen
 from training.metrics import TopicScore, score_topics
 from training.settings import TrainSettings
 
@@ -61,9 +61,7 @@ def _score(
     column: int,
     settings: TrainSettings,
 ) -> TopicScore:
-    network = fit_on_frozen(hidden.joined(phrases), settings)
-    lexicon = fit_lexicon(hidden.examples.joined(phrases.examples))
-    logits, tested = (predict_logits(network, some) + lexicon.logits(some.examples.texts) for some in (hidden, test))
+    logits, tested = logits_on_frozen(hidden.joined(phrases), (hidden, test), settings)
     examples: Examples = hidden.examples
     decided = decide(decide_topics(topics, logits, examples.labels, examples.groups, settings.seed), tested)
     scores = score_topics([topic.id for topic in topics], test.examples.labels, decided.given, decided.probabilities)
