@@ -37,8 +37,8 @@ tag: $(VENV)/.serve ## tag in batch: IN=article, folder or .jsonl  OUT=.jsonl, .
 split: $(VENV)/.serve ## show how articles are cut into paragraphs, and what is left out and why: IN=seeds
 	@$(BIN)/python -m data.paragraphs "$(or $(IN),seeds)" --explain
 
-train: $(VENV)/.train ## train, calibrate and put in use: [NAME= TOPICS= ANNOTATIONS= TEST= BASE=]
-	$(BIN)/python -m training.train --name $(NAME) $(DATA) $(if $(BASE),--base "$(BASE)")
+train: $(VENV)/.train ## train, calibrate and put in use: [NAME= TOPICS= ANNOTATIONS= TEST= BASE= EPOCHS=]
+	$(BIN)/python -m training.train --name $(NAME) $(DATA) $(if $(BASE),--base "$(BASE)") $(if $(EPOCHS),--num_train_epochs $(EPOCHS))
 
 evaluate: $(VENV)/.train ## report on the model in use, beside the baselines: [MODEL= TOPICS= ANNOTATIONS= TEST=]
 	$(BIN)/python -m training.evaluate $(if $(MODEL),--model "$(MODEL)") $(DATA)

@@ -1,9 +1,10 @@
-"""Compare recipes at several seeds and write the table: what is worth its keep, and what is not.
+"""Compare recipes at several seeds in a table: what is worth its keep, and what is not.
 
     python -m training.compare
 
 Each seed holds out another third of the articles and writers, so the spread is over both.
-Finished runs are kept in `models/runs/compare`; started again, it goes on with the rest.
+Finished runs are kept in `models/runs`; started again, it goes on with the rest. The table
+goes to `report/`; what was decided by earlier ones stands in `COMPARISON.md`.
 """
 
 import argparse
@@ -31,15 +32,13 @@ from training.settings import TrainSettings
 from training.train import TrainingData, read_data
 
 SEEDS = (1, 2, 3)
-TABLE = Path(__file__).with_name("COMPARISON.md")
-# A recipe that needs a full-size training set to show its worth would take days to compare.
-MAX_TRAIN = 600
+TABLE = store.MODELS.parent / "report" / "comparison.md"
 ORIGINS = ("seed", "written")
 
 
 def compare(data: TrainingData, settings: TrainSettings, names: Sequence[str]) -> str:
     """Run what has not run yet and return the table as Markdown."""
-    identity = json.dumps([data.hashes, asdict(settings), MAX_TRAIN], sort_keys=True)
+    identity = json.dumps([data.hashes, asdict(settings)], sort_keys=True)
     folder = store.RUNS / f"compare-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(seed, name) for seed in SEEDS for name in names if not (folder / f"{name}-{seed}.json").exists()]
@@ -48,15 +47,13 @@ def compare(data: TrainingData, settings: TrainSettings, names: Sequence[str]) -
         folds = split_by_group(everything.examples, len(SEEDS), settings.seed)
         for seed, name in tqdm(jobs, desc="compare", unit="run"):
             train, held_out = folds[SEEDS.index(seed)]
-            chosen = np.random.default_rng(seed).permutation(train)[:MAX_TRAIN]
-            task = Task(
-                everything.take(chosen), phrases, everything.take(held_out), data.topics, replace(settings, seed=seed)
-            )
+            known, validation = everything.take(train), everything.take(held_out)
+            task = Task(known, phrases, validation, data.topics, replace(settings, seed=seed))
             result = score(task.validation, RECIPES[name](task), task)
             unfinished = folder / f"{name}-{seed}.tmp"
             unfinished.write_text(json.dumps(result), encoding="utf-8")
             unfinished.replace(folder / f"{name}-{seed}.json")
-    return _table(folder, names, settings)
+    return _table(folder, names)
 
 
 def score(validation: Prepared, logits: np.ndarray, task: Task) -> dict[str, float]:
@@ -75,14 +72,13 @@ def score(validation: Prepared, logits: np.ndarray, task: Task) -> dict[str, flo
     return result
 
 
-def _table(folder: Path, names: Sequence[str], settings: TrainSettings) -> str:
+def _table(folder: Path, names: Sequence[str]) -> str:
     columns = [f"{origin} {figure}" for origin in ORIGINS for figure in ("F1", "AP")]
     lines = [
         "# Recipes compared\n",
         f"`make compare`, run `{folder.name}`: mean and standard deviation over {len(SEEDS)} seeds, each holding out "
-        f"another third of the articles and writers. At most {MAX_TRAIN} paragraphs to train on, "
-        f"{settings.num_train_epochs} epochs. F1 is macro F1 with thresholds fitted on the same predictions, AP the mean "
-        "average precision, which needs none.\n",
+        "another third of the articles and writers. F1 is macro F1 with thresholds fitted on the same predictions, AP "
+        "the mean average precision, which needs none.\n",
         f"| recipe | what it is | {' | '.join(columns)} |",
         f"| --- | --- |{' --- |' * len(columns)}",
     ]
@@ -107,6 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on with the rest", file=sys.stderr)
         return 130
+    TABLE.parent.mkdir(parents=True, exist_ok=True)
     unfinished = TABLE.with_suffix(".tmp")
     unfinished.write_text(table, encoding="utf-8")
     unfinished.replace(TABLE)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.network import snap_weights
 from training.examples import split_by_group
-from training.fine_tune import Prepared, fine_tune, is_main_process, predict_logits
+from training.fine_tune import Prepared, fit_network, is_main_process, predict_logits
 from training.fit_lexicon import fit_lexicon
 from training.settings import TrainSettings
 
@@ -36,8 +35,7 @@ def out_of_fold_logits(paragraphs: Prepared, phrases: Prepared, settings: TrainS
             logits[held_out] = [kept[examples.ids[place]] for place in held_out]
         else:
             print(f"fold {number} of {settings.n_folds}: {len(train)} paragraphs to train on, {len(held_out)} held out")
-            network = fine_tune(known, settings, folder / f"fold-{number}")
-            snap_weights(network)
+            network = fit_network(known, settings, folder / f"fold-{number}")
             logits[held_out] = predict_logits(network, paragraphs.take(held_out))
             if is_main_process():
                 _write_json(path, {examples.ids[place]: logits[place].tolist() for place in held_out})

@@ -35,12 +35,12 @@ from models.artifact import (
 )
 from models.decisions import decide
 from models.export import export_onnx
-from models.network import TopicNetwork, snap_weights
+from models.network import TopicNetwork
 from models.tagger import Tagger
 from training.calibrate import decide_topics
 from training.cross_validate import out_of_fold_logits, write_out_of_fold
 from training.examples import Examples, from_annotations, from_phrases
-from training.fine_tune import fine_tune, is_main_process, prepare, tokenizer_of
+from training.fine_tune import fit_network, is_main_process, prepare, tokenizer_of
 from training.fit_lexicon import fit_lexicon
 from training.metrics import measure
 from training.report import write_report
@@ -119,8 +119,7 @@ def train(name: str, data: TrainingData, settings: TrainSettings) -> str:
     examples = data.paragraphs
     decisions = decide_topics(data.topics, logits, examples.labels, examples.groups, settings.seed, examples.exclusive)
     print("final model: all paragraphs")
-    network = fine_tune(paragraphs.joined(phrases), settings, folder / "final")
-    snap_weights(network)
+    network = fit_network(paragraphs.joined(phrases), settings, folder / "final")
     tag = ""
     if is_main_process():
         artifact = describe(name, data, settings, decisions, logits)
