@@ -28,6 +28,7 @@ import bentoml
 # Not public, but the only way to stand outside BentoML's metrics (one series for each path
 # that somebody tries), its time limit and its own error answers; `add_asgi_middleware` is inside.
 from _bentoml_sdk import Service
+from bentoml._internal.utils.analytics import usage_stats
 from prometheus_client import Counter
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -41,6 +42,10 @@ from serving.messages import Refusal, TagAnswer, TagArticleRequest, TagRequest, 
 from serving.openapi import complete
 from serving.records import Unlabelled, make_records, paragraphs_of, taken_as_is
 from serving.watch import ModelInUse
+
+# Not public either: `bentoml serve` has looked up whether it may report its use, and kept the
+# answer, before the import of `models.store` could say no.
+usage_stats.do_not_track.cache_clear()
 
 # The server's loggers are at WARNING, except BentoML's own.
 logging.getLogger("duanbiao").setLevel(logging.INFO)
