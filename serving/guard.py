@@ -1,4 +1,4 @@
-"""The service's outer wall: what reaches BentoML is a known route with a checked body.
+"""The service's outer wall: what reaches BentoML is a known route with a checked body, from a known caller.
 
 It stands outside BentoML's own layers because those answer bad input with a status, a
 form and a log line of their own: text of the request in tracebacks, a metrics series for
@@ -22,6 +22,7 @@ from typing import Any
 from prometheus_client import Counter
 from pydantic import BaseModel
 
+from serving.access import check_key
 from serving.limits import Limits
 from serving.messages import Refusal, TagArticleRequest, TagRequest, parse_request, too_large
 
@@ -36,7 +37,17 @@ POSTS: dict[str, type[BaseModel]] = {"/v1/tag": TagRequest, "/v1/tag_article": T
 PROBES = ("/livez", "/readyz", "/metrics")
 GETS = ("/", "/v1/topics", "/v1/model", "/docs.json", *PROBES)
 
-_SECURITY: Headers = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+# The answers are data: no browser is to guess another type, keep, show, frame or run them.
+_SECURITY: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+# Set here, or nobody's business: BentoML names itself in `server` and has no option not to.
+_LEFT_OUT = {b"server", *(name for name, _ in _SECURITY)}
 # What BentoML or a layer below it answers; 500 stands for every status not listed.
 _OTHER_ERRORS = {
     503: ("not_ready", "the service is not ready, no model has been loaded yet; try again"),
@@ -73,8 +84,9 @@ class _ClientGone(Exception):
 class Guard:
     """An ASGI application around BentoML's."""
 
-    def __init__(self, app: App, limits: Limits) -> None:
-        self._app, self._limits = app, limits
+    def __init__(self, app: App, limits: Limits, key: bytes | None = None) -> None:
+        """Guard `app`; with a `key` (see `serving.access`), only for those who have it."""
+        self._app, self._limits, self._key = app, limits, key
         self._taken = 0
         # A body is parsed off the event loop: a large one takes tenths of a second.
         self._parser = ThreadPoolExecutor(1, thread_name_prefix="parse")
@@ -84,7 +96,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await _refuse_websocket(scope, send)
+            await self._refuse_websocket(scope, send)
         else:
             await self._answer(scope, receive, send)
 
@@ -119,6 +131,7 @@ class Guard:
         if not _has_body(headers):
             reply.body_is_read = True
         try:
+            check_key(scope["path"], headers, self._key)
             _check_route(scope)
             if scope["path"] not in POSTS:
                 await self._app(scope, receive, reply)
@@ -177,6 +190,19 @@ class Guard:
             text = f"the body did not arrive within {self._limits.body_seconds} s; send it faster"
             raise Refusal(408, "slow_body", text, allowed=self._limits.body_seconds) from None
 
+    async def _refuse_websocket(self, scope: Scope, send: Send) -> None:
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        refusal = Refusal(400, "no_websocket", "no WebSocket is served here; send plain HTTP")
+        try:
+            check_key(scope["path"], scope["headers"], self._key)
+        except Refusal as error:
+            refusal = error
+        body, headers = json.dumps(refusal.body()).encode(), _headers_of(refusal)
+        await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": body})
+
     async def _drain(self, receive: Receive) -> None:
         """Read and drop the rest of a refused body.
 
@@ -234,7 +260,8 @@ class _Reply:
                 await self.refuse(_refusal_of_status(message["status"]))
                 return
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", []), *_SECURITY]}
+            kept = [header for header in message.get("headers", []) if header[0].lower() not in _LEFT_OUT]
+            message = {**message, "headers": [*kept, *_SECURITY]}
         await self._send(message)
 
     async def refuse(self, refusal: Refusal, last: bool = True) -> None:
@@ -243,8 +270,7 @@ class _Reply:
             return
         self.status, self.notes.refusal = refusal.status, refusal
         body = json.dumps(refusal.body(), ensure_ascii=False).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *_SECURITY]
-        headers += [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+        headers = [*_headers_of(refusal), (b"content-length", str(len(body)).encode())]
         if not last:
             headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": refusal.status, "headers": headers})
@@ -255,14 +281,9 @@ class _Reply:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _refuse_websocket(scope: Scope, send: Send) -> None:
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    body = json.dumps(Refusal(400, "no_websocket", "no WebSocket is served here; send plain HTTP").body()).encode()
-    headers = [(b"content-type", b"application/json"), *_SECURITY]
-    await send({"type": "websocket.http.response.start", "status": 400, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": body})
+def _headers_of(refusal: Refusal) -> Headers:
+    own = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+    return [(b"content-type", b"application/json"), *own, *_SECURITY]
 
 
 def log_crash(error: BaseException) -> None:

@@ -5,6 +5,7 @@ BentoML knows neither the GET routes nor the form of the service's errors.
 
 from typing import Any
 
+from serving.access import OPEN_ROUTES
 from serving.guard import GETS, POSTS
 from serving.messages import MAX_NAME
 
@@ -27,6 +28,7 @@ _ERROR_SCHEMA = {
         }
     },
 }
+_KEY_SCHEME = {"type": "http", "scheme": "bearer", "description": "The key that the service was started with."}
 _GET_DESCRIPTIONS = {
     "/": "The routes of the service.",
     "/v1/topics": "The topics of the model in use: id, name, definition, threshold, uncertain band.",
@@ -38,14 +40,22 @@ _GET_DESCRIPTIONS = {
 }
 
 
-def complete(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return BentoML's OpenAPI description with all routes, and errors as they are."""
+def complete(spec: dict[str, Any], with_key: bool = False) -> dict[str, Any]:
+    """Return BentoML's OpenAPI description with all routes, errors as they are, and the key if one is asked for."""
     paths: dict[str, Any] = {path: _with_errors(spec["paths"][path]) for path in POSTS}
     paths |= {path: {"get": {"description": _GET_DESCRIPTIONS[path], "responses": _get_responses()}} for path in GETS}
     schemas = {"Record": spec["components"]["schemas"]["Record"], "Error": _ERROR_SCHEMA}
     about = f"Tags paragraphs of Chinese news by topic. Limits: see /v1/model; a name has up to {MAX_NAME} characters."
     info = {"title": "duanbiao", "version": "1", "description": about}
-    return {**spec, "info": info, "tags": [], "paths": paths, "components": {"schemas": schemas}}
+    described = {**spec, "info": info, "tags": [], "paths": paths, "components": {"schemas": schemas}}
+    return _with_key(described) if with_key else described
+
+
+def _with_key(described: dict[str, Any]) -> dict[str, Any]:
+    components = {**described["components"], "securitySchemes": {"key": _KEY_SCHEME}}
+    unlocked = {path: {"get": {**described["paths"][path]["get"], "security": []}} for path in OPEN_ROUTES}
+    paths = {**described["paths"], **unlocked}
+    return {**described, "paths": paths, "components": components, "security": [{"key": []}]}
 
 
 def _with_errors(path: dict[str, Any]) -> dict[str, Any]:
@@ -55,4 +65,4 @@ def _with_errors(path: dict[str, Any]) -> dict[str, Any]:
 
 
 def _get_responses() -> dict[str, Any]:
-    return {"200": {"description": "The answer."}, "5XX": _ERROR}
+    return {"200": {"description": "The answer."}, "4XX": _ERROR, "5XX": _ERROR}

@@ -5,8 +5,8 @@
     GET  /v1/topics  /v1/model  /docs.json  /livez  /readyz  /metrics
 
 Answers are paragraph records (see `serving.records`); errors, limits and headers are
-the business of `serving.guard`. DUANBIAO_MODEL names a model to hold instead of
-following `models/current`.
+the business of `serving.guard`, callers that of `serving.access`. DUANBIAO_MODEL names a model to hold instead of following
+`models/current`.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from models import store  # before bentoml, which reads the variables that this 
 
 # isort: split
 import bentoml
+import click
 
 # Not public, but the only way to stand outside BentoML's metrics (one series for each path
 # that somebody tries), its time limit and its own error answers; `add_asgi_middleware` is inside.
@@ -36,6 +37,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from models.tagger import Encoded, Tagger, Tags
+from serving.access import read_key, warning_of
 from serving.guard import CLIENT_GONE, GETS, NOTES, POSTS, Guard, log_crash
 from serving.limits import read_limits
 from serving.messages import Refusal, TagAnswer, TagArticleRequest, TagRequest, check_size, too_large
@@ -48,12 +50,14 @@ from serving.watch import ModelInUse
 usage_stats.do_not_track.cache_clear()
 
 # The server's loggers are at WARNING, except BentoML's own.
-logging.getLogger("duanbiao").setLevel(logging.INFO)
+_log = logging.getLogger("duanbiao")
+_log.setLevel(logging.INFO)
 # What these have to say about a page may repeat its text.
 for name in ("trafilatura", "htmldate"):
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
 LIMITS = read_limits(os.environ)
+KEY = read_key(os.environ)
 # Requests tagged at the same time: a short one need not wait until a long one is through.
 JOBS = 2
 # Windows between two looks at whether anybody still waits for the answer.
@@ -72,7 +76,7 @@ class GuardedService(Service[Any]):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> Guard:
         """Return the application that the server runs."""
-        return Guard(super().to_asgi(is_main), LIMITS)
+        return Guard(super().to_asgi(is_main), LIMITS, KEY)
 
 
 Answer = TypeVar("Answer")
@@ -142,7 +146,7 @@ def _describe_model(tagger: Tagger) -> dict[str, Any]:
 
 @functools.cache
 def _api_description() -> dict[str, Any]:
-    return complete(TaggerService.openapi_spec.asdict())  # type: ignore[attr-defined]
+    return complete(TaggerService.openapi_spec.asdict(), with_key=KEY is not None)  # type: ignore[attr-defined]
 
 
 async def _describe_api(_: Request) -> JSONResponse:
@@ -165,6 +169,8 @@ pages = Starlette(
     name="duanbiao",
     service_class=GuardedService,
     workers=1,
+    # Where `--host` says nothing. BentoML's own default is the whole network.
+    http={"host": "127.0.0.1"},
     # A second net: the guard and `_work` are to answer long before.
     traffic={"timeout": LIMITS.body_seconds + LIMITS.work_seconds + 30},
     logging={"access": {"enabled": False}},
@@ -176,6 +182,15 @@ class TaggerService:
         self.model = ModelInUse(store.CURRENT, os.environ.get("DUANBIAO_MODEL"))
         self._jobs = ThreadPoolExecutor(JOBS, thread_name_prefix="job")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    def warn() -> None:
+        """Warn of an open door, once, where the address is known: in the process of the command line."""
+        context = click.get_current_context(silent=True)
+        host = context.params.get("host") if context else None
+        warning = warning_of(host, KEY) if host else None
+        if warning:
+            _log.warning(warning)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:

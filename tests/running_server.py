@@ -20,7 +20,8 @@ STARTS_WITHIN = 60
 class Server:
     """A running service."""
 
-    def __init__(self, home: Path, **variables: str) -> None:
+    def __init__(self, home: Path, host: str | None = "127.0.0.1", **variables: str) -> None:
+        """Start it; with no `host` it is told none."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -32,7 +33,7 @@ class Server:
         environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(self.port)],
+                [*command, "--port", str(self.port), *(["--host", host] if host else [])],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,

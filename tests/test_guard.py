@@ -15,6 +15,16 @@ JSON: list[tuple[bytes, bytes]] = [(b"content-type", b"application/json")]
 BODY = '{"paragraphs": ["全市召开安全生产工作会议"]}'.encode()
 
 
+SAFE = {
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with the path and the body."""
     body = (await receive()).get("body", b"") if scope["method"] == "POST" else b""
@@ -40,6 +50,7 @@ class Answer:
         start, *bodies = messages
         self.status: int = start["status"]
         self.headers = {name.decode(): value.decode() for name, value in start["headers"]}
+        self.names = sorted(name.decode() for name, _ in start["headers"])
         self.body = b"".join(message["body"] for message in bodies)
         self.ended = not bodies[-1].get("more_body", False)
 
@@ -82,7 +93,17 @@ async def ask(
 def test_a_good_request_passes_whole_and_gets_the_security_headers() -> None:
     answer = asyncio.run(ask(Guard(echo, Limits()), parts=(BODY[:7], b"", BODY[7:])))
     assert (answer.status, answer.body) == (200, BODY)
-    assert answer.headers == {"x-path": "/v1/tag", "x-content-type-options": "nosniff", "cache-control": "no-store"}
+    assert answer.headers == {"x-path": "/v1/tag", **SAFE}
+
+
+def test_the_security_headers_are_the_services_own_and_stand_once() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"Server", b"BentoML"), (b"Cache-Control", b"max-age=60"), (b"x-frame-options", b"SAMEORIGIN")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    answer = asyncio.run(ask(Guard(app, Limits()), "GET", "/", []))
+    assert answer.headers == SAFE and answer.names == sorted(SAFE)
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/metrics", "/docs.json", "/v1/topics", "/v1/model"])

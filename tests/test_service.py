@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from running_server import STARTS_WITHIN, Server, wait_until
+from test_guard import SAFE
 
 from data.sources import read_source
 from models import store
@@ -45,7 +46,7 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
     """Return the error, after checks that hold for every error."""
     assert 400 <= answer.status_code < 600
     assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert SAFE.items() <= answer.headers.items() and "server" not in answer.headers
     assert len(answer.content) < 1000
     assert SECRET not in answer.text
     content = answer.json()
@@ -202,8 +203,12 @@ def test_the_pages_describe_the_service(server: Server, tagger: Tagger) -> None:
     described = server.http.get("/docs.json").json()["paths"]
     assert set(routes["post"] + routes["get"]) == set(described)
     for path in routes["get"]:
-        assert server.http.get(path).status_code == 200
-        assert server.http.head(path).status_code == 200
+        answer = server.http.get(path)
+        assert answer.status_code == server.http.head(path).status_code == 200
+        assert SAFE.items() <= answer.headers.items() and "server" not in answer.headers
+        # Data only: nothing for a browser to run or to load from elsewhere.
+        assert answer.headers["content-type"].split(";")[0] in ("application/json", "text/plain")
+        assert "<script" not in answer.text and "https://" not in answer.text
     for path in routes["post"]:
         assert set(described[path]) == {"post"} and set(described[path]["post"]["responses"]) == {"200", "4XX", "5XX"}
 
@@ -270,6 +275,8 @@ def test_unknown_paths_leave_no_trace_in_the_metrics(server: Server) -> None:
     for number in range(20):
         assert error_of(server.http.get(f"/{SECRET}/{number}"))["code"] == "not_found"
         assert error_of(server.http.post("/v1/tag/", json={}))["code"] == "not_found"
+    for path in ("/schema.json", "/assets/index.js", "/static_content/swagger-ui.css", "/healthz"):
+        assert error_of(server.http.get(path))["code"] == "not_found"
     assert error_of(server.http.get("/v1/tag"))["code"] == "wrong_method"
     metrics = server.http.get("/metrics").text
     assert 'duanbiao_refusals_total{code="not_found",route="other"}' in metrics
