@@ -19,10 +19,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from prometheus_client import Counter
 from pydantic import BaseModel
 
 from serving.access import check_key
+from serving.figures import count_refusal
 from serving.limits import Limits
 from serving.messages import Refusal, TagArticleRequest, TagRequest, parse_request, too_large
 
@@ -57,7 +57,6 @@ _OTHER_ERRORS = {
 CLIENT_GONE = 499
 """Status that stands in the log for a request whose client left before its answer."""
 
-_refusals = Counter("duanbiao_refusals", "Requests answered with an error", ["route", "code"])
 _log = logging.getLogger("duanbiao")
 
 
@@ -69,6 +68,8 @@ class Notes:
     """Numbers for the log."""
     refusal: Refusal | None = None
     """Set by whoever has written the error that is on its way."""
+    arrived: float = field(default_factory=time.perf_counter)
+    """When the body had been read, by `time.perf_counter`; before that, when the request began."""
     abandoned: threading.Event = field(default_factory=threading.Event)
     """Nobody waits for the answer any more."""
 
@@ -118,7 +119,7 @@ class Guard:
         """Count and log the request: never its text, nor a path it made up."""
         route, notes = _route_of(scope), reply.notes
         if notes.refusal:
-            _refusals.labels(route, notes.refusal.code).inc()
+            count_refusal(route, notes.refusal)
         elif route in PROBES:
             return
         counts = {**notes.counts, **({"code": notes.refusal.code} if notes.refusal else {})}
@@ -139,6 +140,7 @@ class Guard:
             _check_headers(headers, self._limits)
             async with self._slot():
                 body = await self._read_body(receive, reply)
+                reply.notes.arrived = time.perf_counter()
                 reply.notes.counts["bytes"] = len(body)
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._parser, parse_request, body, POSTS[scope["path"]])

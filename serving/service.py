@@ -5,7 +5,8 @@
     GET  /v1/topics  /v1/model  /docs.json  /livez  /readyz  /metrics
 
 Answers are paragraph records (see `serving.records`); errors, limits and headers are
-the business of `serving.guard`, callers that of `serving.access`. DUANBIAO_MODEL names a model to hold instead of following
+the business of `serving.guard`, callers that of `serving.access`, figures that of
+`serving.figures`. DUANBIAO_MODEL names a model to hold instead of following
 `models/current`.
 """
 
@@ -15,6 +16,7 @@ import functools
 import logging
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -30,7 +32,6 @@ import click
 # that somebody tries), its time limit and its own error answers; `add_asgi_middleware` is inside.
 from _bentoml_sdk import Service
 from bentoml._internal.utils.analytics import usage_stats
-from prometheus_client import Counter
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -38,6 +39,7 @@ from starlette.routing import Route
 
 from models.tagger import Encoded, Tagger, Tags
 from serving.access import read_key, warning_of
+from serving.figures import count_tags, count_wait
 from serving.guard import CLIENT_GONE, GETS, NOTES, POSTS, Guard, log_crash
 from serving.limits import read_limits
 from serving.messages import Refusal, TagAnswer, TagArticleRequest, TagRequest, check_size, too_large
@@ -63,8 +65,6 @@ JOBS = 2
 # Windows between two looks at whether anybody still waits for the answer.
 WINDOWS_AT_ONCE = 16
 RETRY_SECONDS = 5
-
-_tagged = Counter("duanbiao_paragraphs", "Paragraphs tagged", ["answer"])
 
 
 class _Abandoned(Exception):
@@ -275,7 +275,10 @@ def _tag(tagger: Tagger, read: Callable[[], list[Unlabelled]], abandoned: thread
     """
     if abandoned.is_set():
         raise _Abandoned
+    version = tagger.artifact.version
+    count_wait(version, time.perf_counter() - NOTES.get().arrived)
     paragraphs = read()
+    begun = time.perf_counter()
     encoded = tagger.encode([paragraph.text for paragraph in paragraphs])
     tokens = sum(paragraph.n_tokens for paragraph in encoded)
     if tokens > LIMITS.tokens:
@@ -285,10 +288,8 @@ def _tag(tagger: Tagger, read: Callable[[], list[Unlabelled]], abandoned: thread
         if abandoned.is_set():
             raise _Abandoned
         tags += tagger.decide(few)
-    for tag in tags:
-        _tagged.labels(tag.answer).inc()
+    count_tags(version, encoded, tags, time.perf_counter() - begun)
     NOTES.get().counts.update(paragraphs=len(paragraphs), tokens=tokens)
-    version = tagger.artifact.version
     return TagAnswer.model_validate({"model": version, "paragraphs": make_records(paragraphs, tags, version)})
 
 

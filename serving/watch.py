@@ -8,6 +8,7 @@ from pathlib import Path
 from models import store
 from models.artifact import MODEL_FILE, TAGGER_FILE, TOKENIZER_FILE
 from models.tagger import Tagger
+from serving.figures import introduce
 
 POLL_SECONDS = 1.0
 
@@ -57,6 +58,7 @@ class ModelInUse:
             kept = f"; {self.tagger.artifact.version} stays in use" if self.tagger else ""
             _log.error("model not loaded: %s%s", error, kept)
             return
+        introduce(tagger.artifact)
         self.tagger = tagger
         _log.info("model %s is in use", tagger.artifact.version)
 

@@ -279,7 +279,7 @@ def test_unknown_paths_leave_no_trace_in_the_metrics(server: Server) -> None:
         assert error_of(server.http.get(path))["code"] == "not_found"
     assert error_of(server.http.get("/v1/tag"))["code"] == "wrong_method"
     metrics = server.http.get("/metrics").text
-    assert 'duanbiao_refusals_total{code="not_found",route="other"}' in metrics
+    assert 'duanbiao_refusals_total{code="not_found",route="other",status="404"}' in metrics
     labels = {part.split('"')[0] for part in metrics.split('endpoint="')[1:]}
     known = server.http.get("/").json()
     assert labels <= set(known["post"] + known["get"])
@@ -383,6 +383,9 @@ def test_models_come_and_change_without_a_failed_request(tiny_artifact: Path, tm
         answers = _promote_under_load(server, pointer, make_version(tiny_artifact, tmp_path / "two", "two"))
         assert {status for status, _ in answers} == {200}
         assert {versions for _, versions in answers} == {("one", "one", "one"), ("two", "two", "two")}
+        metrics = server.http.get("/metrics").text
+        for version in ("one", "two"):
+            assert f'duanbiao_inference_seconds_count{{model="{version}"}}' in metrics
         damaged = make_version(tiny_artifact, tmp_path / "damaged", "three")
         (damaged / MODEL_FILE).write_bytes(b"")
         store.promote(str(damaged), pointer)
