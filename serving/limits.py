@@ -24,10 +24,16 @@ class Limits:
     """Tokens of a request that the network reads: some fifteen seconds on two cores."""
     requests: int = 32
     """POST requests that are read, wait or are worked on at the same time."""
+    connections: int = 512
+    """Open connections; past it, the one that has waited for a request the longest is closed."""
+    header_seconds: int = 10
+    """Seconds until the head of a connection's next request has arrived."""
     body_seconds: int = 10
     """Seconds until a request body has arrived."""
     work_seconds: int = 60
     """Seconds from the body's arrival to the answer, waiting included."""
+    answer_seconds: int = 30
+    """Seconds until the client has taken an answer."""
 
 
 def read_limits(environ: Mapping[str, str]) -> Limits:

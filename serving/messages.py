@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from data.characters import drop_invisible
+from data.characters import INVISIBLE, drop_invisible
 from data.sources import Format
 from serving.limits import Limits
 
@@ -71,7 +71,14 @@ def _check_not_blank(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_check_unicode), AfterValidator(_check_not_blank)]
+# What `str.strip` takes away. Pattern languages mean different things by \s, so they are listed.
+_BLANK = "\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000" + INVISIBLE
+# The checks as the OpenAPI description tells them: no U+0000, and something that is no blank.
+_PATTERN = f"^[^\0]*[^\0{_BLANK}][^\0]*$".encode("unicode_escape").decode()
+_DESCRIBED = {"minLength": 1, "pattern": _PATTERN}
+Text = Annotated[
+    str, AfterValidator(_check_unicode), AfterValidator(_check_not_blank), Field(json_schema_extra=_DESCRIBED)
+]
 
 
 class TagRequest(BaseModel):

@@ -6,20 +6,23 @@ BentoML knows neither the GET routes nor the form of the service's errors.
 from typing import Any
 
 from serving.access import OPEN_ROUTES
-from serving.guard import GETS, POSTS
+from serving.guard import GETS, POSTS, PROBES
 from serving.messages import MAX_NAME
 
 _ERROR = {
-    "description": "An error; `code` is for programs, `message` says where, what and what to do instead.",
+    "description": "An error; `code` is for programs, `message` says where, what and what to do instead. "
+    "429 and 503 carry Retry-After, in seconds.",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
 _ERROR_SCHEMA = {
     "type": "object",
     "required": ["error"],
+    "additionalProperties": False,
     "properties": {
         "error": {
             "type": "object",
             "required": ["code", "message", "details"],
+            "additionalProperties": False,
             "properties": {
                 "code": {"type": "string"},
                 "message": {"type": "string"},
@@ -43,11 +46,13 @@ _GET_DESCRIPTIONS = {
 def complete(spec: dict[str, Any], with_key: bool = False) -> dict[str, Any]:
     """Return BentoML's OpenAPI description with all routes, errors as they are, and the key if one is asked for."""
     paths: dict[str, Any] = {path: _with_errors(spec["paths"][path]) for path in POSTS}
-    paths |= {path: {"get": {"description": _GET_DESCRIPTIONS[path], "responses": _get_responses()}} for path in GETS}
+    paths |= {path: {"get": _get(path)} for path in GETS}
     schemas = {"Record": spec["components"]["schemas"]["Record"], "Error": _ERROR_SCHEMA}
     about = f"Tags paragraphs of Chinese news by topic. Limits: see /v1/model; a name has up to {MAX_NAME} characters."
     info = {"title": "duanbiao", "version": "1", "description": about}
-    described = {**spec, "info": info, "tags": [], "paths": paths, "components": {"schemas": schemas}}
+    # BentoML says 3.0.2, which has no `prefixItems`, and then uses it.
+    whole = {**spec, "openapi": "3.1.0", "info": info, "tags": [], "paths": paths}
+    described = {**whole, "components": {"schemas": schemas}}
     return _with_key(described) if with_key else described
 
 
@@ -61,8 +66,12 @@ def _with_key(described: dict[str, Any]) -> dict[str, Any]:
 def _with_errors(path: dict[str, Any]) -> dict[str, Any]:
     # BentoML keys the answers by numbers.
     post = {key: value for key, value in path["post"].items() if key != "tags"}
-    return {"post": {**post, "responses": {"200": path["post"]["responses"][200], "4XX": _ERROR, "5XX": _ERROR}}}
+    body = {**post["requestBody"], "required": True}
+    responses = {"200": path["post"]["responses"][200], "4XX": _ERROR, "5XX": _ERROR}
+    return {"post": {**post, "requestBody": body, "responses": responses}}
 
 
-def _get_responses() -> dict[str, Any]:
-    return {"200": {"description": "The answer."}, "4XX": _ERROR, "5XX": _ERROR}
+def _get(path: str) -> dict[str, Any]:
+    media, kind = ("text/plain", "string") if path in PROBES else ("application/json", "object")
+    answer = {"description": "The answer.", "content": {media: {"schema": {"type": kind}}}}
+    return {"description": _GET_DESCRIPTIONS[path], "responses": {"200": answer, "4XX": _ERROR, "5XX": _ERROR}}

@@ -39,6 +39,7 @@ from starlette.routing import Route
 
 from models.tagger import Encoded, Tagger, Tags
 from serving.access import read_key, warning_of
+from serving.connections import bound_connections
 from serving.figures import count_tags, count_wait
 from serving.guard import CLIENT_GONE, GETS, NOTES, POSTS, Guard, log_crash
 from serving.limits import read_limits
@@ -75,7 +76,8 @@ class GuardedService(Service[Any]):  # type: ignore[misc]
     """A BentoML service behind the guard."""
 
     def to_asgi(self, is_main: bool = True) -> Guard:
-        """Return the application that the server runs."""
+        """Return the application that the server, about to be started, runs."""
+        bound_connections(LIMITS)
         return Guard(super().to_asgi(is_main), LIMITS, KEY)
 
 
