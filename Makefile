@@ -14,7 +14,7 @@ export BENTOML_HOME := $(CURDIR)/models/store
 export BENTOML_DO_NOT_TRACK := True
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag split train evaluate compare validate check format test clean
+.PHONY: help setup serve tag split train evaluate compare validate check format test attack clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -61,6 +61,9 @@ format: $(VENV)/.dev ## format the code
 test: $(VENV)/.dev ## all tests, quick ones first
 	$(BIN)/pytest -m "not slow"
 	$(BIN)/pytest -m slow
+
+attack: $(VENV)/.dev ## shake a running service for ten minutes and print what it bore: [DURATION=120 CASES=1000]
+	PYTHONPATH=tests $(BIN)/python -m attack $(if $(DURATION),--seconds $(DURATION)) $(if $(CASES),--cases $(CASES))
 
 clean: ## remove caches and unfinished training runs; models stay
 	rm -rf models/runs report .pytest_cache .mypy_cache .ruff_cache build *.egg-info

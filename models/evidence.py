@@ -61,11 +61,15 @@ def clause_of_tokens(text: str, clauses: Sequence[Span], offsets: np.ndarray) ->
 
     Tokens without a visible character, special tokens among them, are `NOWHERE`.
     """
-    visible_chars = {char for char in set(text) if is_visible(char)}
-    visible = np.array([char in visible_chars for char in text], bool)
+    filled = offsets[offsets[:, 0] < offsets[:, 1]]
+    # A long text comes in many windows: only what this one covers is looked at.
+    low, high = (int(filled[:, 0].min()), int(filled[:, 1].max())) if len(filled) else (0, 0)
+    covered = text[low:high]
+    visible_chars = {char for char in set(covered) if is_visible(char)}
+    visible = np.array([char in visible_chars for char in covered], bool)
     # For each character, and for the end, the first visible one from there on.
-    places = np.append(np.where(visible, np.arange(len(text)), len(text)), len(text))
-    first_visible = np.minimum.accumulate(places[::-1])[::-1][offsets[:, 0]]
+    places = np.append(np.where(visible, np.arange(low, high), high), high)
+    first_visible = np.minimum.accumulate(places[::-1])[::-1][np.clip(offsets[:, 0], low, high) - low]
     clause = np.searchsorted([start for start, _ in clauses], first_visible, side="right") - 1
     return np.where(first_visible < offsets[:, 1], clause, NOWHERE)
 

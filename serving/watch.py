@@ -6,11 +6,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from models import store
-from models.artifact import MODEL_FILE, TAGGER_FILE, TOKENIZER_FILE
+from models.artifact import LEXICON_FILE, MODEL_FILE, TAGGER_FILE, TOKENIZER_FILE
 from models.tagger import Tagger
 from serving.figures import introduce
 
 POLL_SECONDS = 1.0
+FILES = (TAGGER_FILE, MODEL_FILE, TOKENIZER_FILE, LEXICON_FILE)
 
 _log = logging.getLogger("duanbiao")
 
@@ -68,7 +69,7 @@ class ModelInUse:
             folder = store.resolve(name)
         except FileNotFoundError:
             return name, ()
-        return name, tuple(_stamp(folder / file) for file in (TAGGER_FILE, MODEL_FILE, TOKENIZER_FILE))
+        return name, tuple(_stamp(folder / file) for file in FILES)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

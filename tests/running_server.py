@@ -63,6 +63,25 @@ class Server:
                 found += [int(child) for child in children.read_text(encoding="ascii").split()]
         return found
 
+    def worker(self) -> int:
+        """Return the process id of the one that answers, or 0 while there is none."""
+        for pid in self.processes():
+            try:
+                if b"_bentoml_impl.worker.service" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+            except OSError:
+                continue
+        return 0
+
+    def memory(self) -> int:
+        """Return the memory that the worker holds now, in bytes."""
+        status = Path(f"/proc/{self.worker()}/status").read_text(encoding="utf-8")
+        return 1024 * int(status.split("VmRSS:")[1].split()[0])
+
+    def open_files(self) -> int:
+        """Return how many files and connections the worker has open."""
+        return len(list(Path(f"/proc/{self.worker()}/fd").iterdir()))
+
     def peak_memory(self) -> int:
         """Return the largest memory that any process of the server has held, in bytes."""
         statuses = [Path(f"/proc/{pid}/status").read_text(encoding="utf-8") for pid in self.processes()]
