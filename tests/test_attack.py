@@ -12,6 +12,7 @@ from attack.load import Truth
 from running_server import Server, wait_until
 
 from models import store
+from models.artifact import LEXICON_FILE, MODEL_FILE
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ def place(tiny_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     models = tmp_path_factory.mktemp("models")
     model = shutil.copytree(tiny_artifact, models / "mine")
     store.promote(str(model), models / "current")
-    limits = {"HEADER_SECONDS": 2, "BODY_SECONDS": 2, "ANSWER_SECONDS": 2, "CONNECTIONS": 60, "REQUESTS": 20}
+    limits = {"HEADER_SECONDS": 2, "BODY_SECONDS": 2, "ANSWER_SECONDS": 2, "CONNECTIONS": 200, "REQUESTS": 20}
     variables = {f"DUANBIAO_MAX_{name}": str(value) for name, value in limits.items()}
     home = tmp_path_factory.mktemp("attack") / "home"
     server = Server(home, DUANBIAO_MODELS=str(models), **variables)
@@ -64,7 +65,7 @@ def test_an_overload_is_refused_and_answers_stay_right(place: Place) -> None:
 
 
 def test_a_model_damaged_in_place_stays_in_use(place: Place) -> None:
-    assert_held(list(faults.damage_in_place(place.server, place.truth, place.model)))
+    assert_held(list(faults.damage_in_place(place.server, place.truth, place.model, [MODEL_FILE, LEXICON_FILE])))
 
 
 def test_a_full_disk_leaves_nothing_half_behind(place: Place) -> None:

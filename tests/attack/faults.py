@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -15,7 +15,8 @@ from running_server import ROOT, Server, wait_until
 from attack.bounds import Finding
 from attack.load import Tally, Truth, closed_loop, lasting, run, under_load
 from models import store
-from models.artifact import LEXICON_FILE, MODEL_FILE, TAGGER_FILE, TOKENIZER_FILE
+from models.artifact import LEXICON_FILE, MODEL_FILE
+from serving.watch import FILES
 
 RESTART_SECONDS = 60
 STOP_SECONDS = 35
@@ -42,9 +43,9 @@ def kill_worker(server: Server, truth: Truth) -> Finding:
     )
 
 
-def damage_in_place(server: Server, truth: Truth, model: Path) -> Iterator[Finding]:
-    """Cut off, one after the other, the files of the model in use; then make them whole."""
-    for name in (MODEL_FILE, LEXICON_FILE, TOKENIZER_FILE, TAGGER_FILE):
+def damage_in_place(server: Server, truth: Truth, model: Path, names: Sequence[str] = FILES) -> Iterator[Finding]:
+    """Cut off, one after the other, files of the model in use; make each whole again."""
+    for name in names:
         whole = (model / name).read_bytes()
         logged = len(server.log())
         with under_load(str(server.http.base_url), truth, 2) as tally:
@@ -149,15 +150,16 @@ def terminate(server: Server, truth: Truth) -> Finding:
     url = str(server.http.base_url)
     with under_load(url, truth, LONG) as tally:
         wait_until(lambda: tally.statuses[200] > LONG, "the load is on")
+        # What is under way is to be answered; nothing more is sent.
+        tally.enough.set()
         server.process.send_signal(signal.SIGTERM)
         told = monotonic()
         wait_until(lambda: server.process.poll() is not None, "the process has ended")
         seconds = monotonic() - told
-    # A client that has an answer connects anew and finds nobody; that is no lost request.
-    lost = sum(count for kind, count in tally.broken.items() if kind != "ClientConnectorError")
+    lost = tally.broken.total()
     return Finding(
         f"SIGTERM under load of {LONG} clients",
-        f"ended after {seconds:.0f} s; {tally.statuses[200]:,} x 200, {tally.wrong} wrong, {lost} taken and not answered",
+        f"ended after {seconds:.0f} s; {tally}, {tally.wrong} wrong, {lost} taken and not answered",
         f"{STOP_SECONDS} s, 0 wrong, 0 lost",
         seconds < STOP_SECONDS and not tally.wrong and not lost and set(tally.statuses) == {200},
     )

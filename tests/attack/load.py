@@ -51,6 +51,8 @@ class Tally:
     broken: Counter[str] = field(default_factory=Counter)
     """Connections that ended without an answer, by kind of error."""
     seconds: float = 0.0
+    enough: threading.Event = field(default_factory=threading.Event)
+    """Set it to let the clients of `under_load` end, each with the answer to its last request."""
 
     @property
     def rate(self) -> float:
@@ -132,14 +134,14 @@ async def open_loop(url: str, truth: Truth, rate: float, seconds: float) -> Tall
 @contextmanager
 def under_load(url: str, truth: Truth, clients: int = 8) -> Iterator[Tally]:
     """Keep a closed loop going; its tally can be read meanwhile, and is whole at the end."""
-    tally, enough = Tally(), threading.Event()
-    loop = closed_loop(url, truth, clients, lambda: not enough.is_set(), tally)
+    tally = Tally()
+    loop = closed_loop(url, truth, clients, lambda: not tally.enough.is_set(), tally)
     thread = threading.Thread(target=run, args=(loop,))
     thread.start()
     try:
         yield tally
     finally:
-        enough.set()
+        tally.enough.set()
         thread.join()
 
 
