@@ -212,22 +212,34 @@ def check_spans(spans: list[list[int]], length: int) -> None:
     assert not edges or (edges[0] >= 0 and edges[-1] <= length)
 
 
-@pytest.mark.slow
-def test_a_megabyte_is_refused_by_the_default_limits(tiny_artifact: Path, tmp_path: Path) -> None:
-    server = Server(tmp_path / "home", DUANBIAO_MODEL=str(_with_broken_scores(tiny_artifact, tmp_path / "model")))
+@pytest.fixture(scope="module")
+def broken(tiny_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The service with its default limits, and a model whose first topic's probability is no number."""
+    folder = tmp_path_factory.mktemp("broken")
+    running = Server(folder / "home", DUANBIAO_MODEL=str(_with_broken_scores(tiny_artifact, folder / "model")))
     try:
-        server.wait_for("/readyz")
-        text = TEXTS["a megabyte without a full stop"]
-        for route in ("/v1/tag", "/v1/tag_article"):
-            error = refused(server.http.post(route, json=body(route, text)))
-            assert (error["code"], error["details"]["limit"]) == ("too_large", "characters")
-        _check_no_score_is_no_fault_of_the_client(server)
+        running.wait_for("/readyz")
+        yield running
     finally:
-        server.stop()
+        running.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("route", ["/v1/tag", "/v1/tag_article"])
+def test_a_megabyte_is_refused_by_the_default_limits(broken: Server, route: str) -> None:
+    error = refused(broken.http.post(route, json=body(route, TEXTS["a megabyte without a full stop"])))
+    assert (error["code"], error["details"]["limit"]) == ("too_large", "characters")
+
+
+@pytest.mark.slow
+def test_a_score_that_is_no_number_is_no_fault_of_the_client(broken: Server) -> None:
+    answer = broken.http.post("/v1/tag", json={"paragraphs": [SECRET]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert SECRET not in answer.text and SECRET not in broken.log()
 
 
 def _with_broken_scores(artifact: Path, folder: Path) -> Path:
-    """Copy an artifact, with a lexicon that makes one topic's probability no number."""
+    """Copy an artifact; its lexicon adds no number to the first topic's logit."""
     shutil.copytree(artifact, folder)
     lexicon = Lexicon.load(folder / LEXICON_FILE)
     bias = lexicon.bias.copy()
@@ -235,12 +247,6 @@ def _with_broken_scores(artifact: Path, folder: Path) -> Path:
     Lexicon(lexicon.grams, lexicon.idf, lexicon.weights, bias).save(folder / LEXICON_FILE)
     write_tagger_file(read_artifact(artifact), folder)
     return folder
-
-
-def _check_no_score_is_no_fault_of_the_client(server: Server) -> None:
-    answer = server.http.post("/v1/tag", json={"paragraphs": [SECRET]})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
-    assert SECRET not in answer.text and SECRET not in server.log()
 
 
 def test_the_described_pattern_is_what_is_checked() -> None:
