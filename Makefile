@@ -62,7 +62,7 @@ test: $(VENV)/.dev ## all tests, quick ones first
 	$(BIN)/pytest -m "not slow"
 	$(BIN)/pytest -m slow
 
-attack: $(VENV)/.dev ## shake a running service for ten minutes and print what it bore: [DURATION=120 CASES=1000]
+attack: $(VENV)/.dev ## shake a running service for some ten minutes and print what it bore: [DURATION=120 CASES=1000]
 	PYTHONPATH=tests $(BIN)/python -m attack $(if $(DURATION),--seconds $(DURATION)) $(if $(CASES),--cases $(CASES))
 
 clean: ## remove caches and unfinished training runs; models stay
