@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 3000
 NAME ?= duanbiao
+INSTALL := $(BIN)/python -m pip install --quiet
+TORCH := $(shell sed -n 's/^ *"\(torch==.*\)",$$/\1/p' pyproject.toml)
 DATA = $(if $(TOPICS),--topics "$(TOPICS)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TEST),--test "$(TEST)")
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
@@ -13,16 +15,29 @@ export TOKENIZERS_PARALLELISM := false
 export BENTOML_HOME := $(CURDIR)/models/store
 export BENTOML_DO_NOT_TRACK := True
 
+# One file serves all Pythons that pyproject.toml allows, and all systems.
+LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --group build --no-emit-package torch $(if $(UPGRADE),--upgrade) pyproject.toml
+
+# Asks the registry's /pypi/NAME/VERSION/json; fails where that does not answer for a package.
+AUDIT := $(BIN)/pip-audit --strict --disable-pip --progress-spinner off
+NOT_AUDITED := echo "audit: failed, see above; 'not found on PyPI' or a connection error means that the registry's \
+  /pypi/NAME/VERSION/json could not be asked and nothing was audited: try again where pypi.org is reached" >&2; exit 1
+
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag split train evaluate compare validate check format test attack clean
+.PHONY: help setup serve tag split train evaluate compare validate check format test attack lock bento audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
-# One stamp for each extra; a changed pyproject.toml installs again.
-$(VENV)/.%: pyproject.toml
+# One stamp for each extra; a changed pyproject.toml or lock installs again. Torch stands in no
+# lock: a CPU build and the registry's CUDA build have other hashes and other dependencies.
+$(VENV)/.%: requirements/%.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	$(INSTALL) --require-hashes --no-deps --requirement $<
+	$(if $(filter train dev,$*),$(INSTALL) $(TORCH))
+	@# setuptools has a warning for every editable installation.
+	PYTHONWARNINGS=ignore $(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup: $(VENV)/.dev ## install everything, also what training and tests need
@@ -64,6 +79,21 @@ test: $(VENV)/.dev ## all tests, quick ones first
 
 attack: $(VENV)/.dev ## shake a running service for some ten minutes and print what it bore: [DURATION=120 CASES=1000]
 	PYTHONPATH=tests $(BIN)/python -m attack $(if $(DURATION),--seconds $(DURATION)) $(if $(CASES),--cases $(CASES))
+
+# The lock of everything first: the others take its versions, so that extras share one .venv.
+lock: $(VENV)/.release ## write requirements/*.txt anew after a change of pyproject.toml: [UPGRADE=1]
+	$(LOCK) --extra dev --output-file requirements/dev.txt
+	for extra in serve train release; do \
+	  $(LOCK) --extra $$extra --constraint requirements/dev.txt --output-file requirements/$$extra.txt || exit; \
+	done
+
+bento: $(VENV)/.release ## build the Bento in build/, serve it from a clean environment, compare its answers
+	$(BIN)/python -m release.bento
+
+audit: $(VENV)/.release ## licences of what serving installs; known vulnerabilities of all that is locked
+	$(BIN)/pip-licenses --packages $$(sed -n 's/^\([a-z0-9._-]*\)==.*/\1/p' requirements/serve.txt)
+	$(AUDIT) --require-hashes --requirement requirements/dev.txt || { $(NOT_AUDITED); }
+	echo $(TORCH) | $(AUDIT) --no-deps --requirement /dev/stdin || { $(NOT_AUDITED); }
 
 clean: ## remove caches and unfinished training runs; models stay
 	rm -rf models/runs report .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -3,7 +3,8 @@
 Versions stand in BentoML's model store below `models/store`; `models/current` names the
 one in use. Where there is no `models/current`, the model that ships in
 `models/released` is in use. DUANBIAO_MODELS names another folder for `store`, `runs`
-and `current`.
+and `current`. A Bento has none of the three: without DUANBIAO_MODELS it serves the
+released model and leaves BentoML the home that it was started with.
 """
 
 import os
@@ -19,8 +20,12 @@ RUNS = HOME / "runs"
 CURRENT = HOME / "current"
 RELEASED_NAME = "released"
 
-# Read when bentoml is first imported, so set before. Nothing is reported to anyone.
-os.environ["BENTOML_HOME"] = str(STORE)
+_IN_BENTO = (MODELS.parent.parent / "bento.yaml").is_file()
+
+# Read when bentoml is first imported, so set before. Nothing is reported to anyone, and
+# nothing is written into a Bento.
+if HOME != MODELS or not _IN_BENTO:
+    os.environ["BENTOML_HOME"] = str(STORE)
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
 
