@@ -97,7 +97,9 @@ def serve(python: Path, bento: Path, home: Path) -> Iterator[str]:
         end = time.monotonic() + STARTS_WITHIN
         while not _is_ready(address):
             if process.poll() is not None or time.monotonic() > end:
-                raise TimeoutError(f"the Bento was not ready within {STARTS_WITHIN} s; its log:\n{log_file.read_text()}")
+                raise TimeoutError(
+                    f"the Bento was not ready within {STARTS_WITHIN} s; its log:\n{log_file.read_text()}"
+                )
             time.sleep(0.2)
         yield address
     finally:
@@ -128,10 +130,10 @@ def find_differences(address: str) -> list[str]:
     return different
 
 
-def list_files(folder: Path) -> dict[str, int]:
-    """Return the size of each file below a folder, in bytes."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+def measure(folder: Path) -> dict[str, int]:
+    """Return the bytes of each file below a folder, and of each folder below it, which has none."""
+    paths = sorted(path for path in folder.rglob("*") if not path.is_symlink())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size if path.is_file() else 0 for path in paths}
 
 
 def _is_ready(address: str) -> bool:
@@ -153,26 +155,28 @@ def _installed(python: Path) -> list[str]:
     return subprocess.run([str(python), "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
-def _megabytes(files: dict[str, int]) -> str:
-    return f"{sum(files.values()) / 1e6:.0f} MB"
+def _megabytes(content: dict[str, int]) -> str:
+    return f"{sum(content.values()) / 1e6:.0f} MB"
 
 
 def main() -> int:
     """Build and check; return 1 if the Bento is not what it should be."""
     shutil.rmtree(BUILD, ignore_errors=True)
     bento = build(BUILD)
-    files = list_files(bento)
-    print(f"Bento: {bento.relative_to(ROOT)}, {len(files)} files, {_megabytes(files)}")
+    content = measure(bento)
+    print(f"Bento: {bento.relative_to(ROOT)}, {_megabytes(content)}")
     python = install(bento, BUILD / "venv")
     packages = _installed(python)
-    print(f"installed: {len(packages)} packages, {_megabytes(list_files(BUILD / 'venv'))}")
+    print(f"installed: {len(packages)} packages, {_megabytes(measure(BUILD / 'venv'))}")
     problems = ["torch is installed"] if "torch" in packages else []
     with serve(python, bento, BUILD / "home") as address:
         problems += [f"another answer than the checkout's: {where}" for where in find_differences(address)]
-    if list_files(bento) != files:
+    if measure(bento) != content:
         problems.append("the service wrote into the Bento's folder")
     print("\n".join(problems) or "torch: not installed; answers: the checkout's own; nothing written into the Bento")
-    print(f"container: docker build -t duanbiao -f {bento.relative_to(ROOT)}/env/docker/Dockerfile {bento.relative_to(ROOT)}")
+    print(
+        f"container: docker build -t duanbiao -f {bento.relative_to(ROOT)}/env/docker/Dockerfile {bento.relative_to(ROOT)}"
+    )
     return 1 if problems else 0
 
 

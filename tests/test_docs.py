@@ -17,7 +17,21 @@ READMES = ["README.md", "README.zh.md"]
 @pytest.mark.parametrize("name", READMES)
 def test_the_readme_names_the_targets_that_users_need(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    for target in ("serve", "tag", "split", "train", "evaluate", "compare", "check", "test", "format", "attack"):
+    for target in (
+        "serve",
+        "tag",
+        "split",
+        "train",
+        "evaluate",
+        "compare",
+        "check",
+        "test",
+        "format",
+        "lock",
+        "bento",
+        "audit",
+        "attack",
+    ):
         assert target in TARGETS
         assert re.search(rf"make [a-z ]*\b{target}\b", text), target
 
