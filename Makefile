@@ -88,7 +88,7 @@ lock: $(VENV)/.release ## write requirements/*.txt anew after a change of pyproj
 	done
 
 bento: $(VENV)/.release ## build the Bento in build/, serve it from a clean environment, compare its answers
-	$(BIN)/python -m release.bento
+	$(BIN)/python -m serving.bento
 
 audit: $(VENV)/.release ## licences of what serving installs; known vulnerabilities of all that is locked
 	$(BIN)/pip-licenses --packages $$(sed -n 's/^\([a-z0-9._-]*\)==.*/\1/p' requirements/serve.txt)

@@ -10,7 +10,7 @@ import pytest
 from test_requirements import read_lock
 
 from models.store import RELEASED
-from release import bento
+from serving import bento
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,6 @@
 """Build the Bento, install it as its container would, and compare its answers with the checkout's.
 
-    python -m release.bento
+    python -m serving.bento
 
 What goes in stands in pyproject.toml, `tool.bentoml.build`.
 """
