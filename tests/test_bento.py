@@ -71,7 +71,11 @@ def test_its_container_installs_them_alone_and_does_not_run_as_root(built: Path)
     ]
     assert re.findall(r"^USER (\S+)", text, re.MULTILINE)[-1] == "bentoml"
     assert text.rindex("USER bentoml") < text.rindex("ENTRYPOINT [")
-    for name, value in (("BENTOML_DO_NOT_TRACK", "True"), ("PYTHONDONTWRITEBYTECODE", "1")):
+    for name, value in (
+        ("BENTOML_HOST", "0.0.0.0"),
+        ("BENTOML_DO_NOT_TRACK", "True"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+    ):
         assert f"ARG {name}={value}\nENV {name}=${name}\n" in text
     # A key given when it is built would stay in the image.
     assert "DUANBIAO_" not in text
