@@ -1,6 +1,7 @@
 """Write a network as ONNX with one byte a weight (needs torch and onnx)."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from models.network import GRID_STEPS, TopicNetwork
+from models.quantize import input_ranges, round_inputs
 
 OPSET = 18
 # Matrices below this size stay in float32: they are few, and biases are not worth a scale.
@@ -25,13 +27,18 @@ class _Outputs(torch.nn.Module):
         return output["logits"], output["token_shares"]
 
 
-def export_onnx(network: TopicNetwork, path: Path) -> None:
+def export_onnx(network: TopicNetwork, path: Path, samples: Sequence[torch.Tensor] = ()) -> None:
     """Write `network` (weights snapped, on the CPU) to an ONNX file.
 
     Inputs `input_ids` and `attention_mask`, int64 (batch, tokens); outputs `logits`,
     float32 (batch, topics), and `token_shares`, float32 (batch, tokens, topics). Weight
-    matrices are stored as int8 with a float scale for each row of the original and become
-    float again when a session loads them.
+    matrices are stored as int8 with a float scale for each row of the original.
+
+    Args:
+        network: its weights snapped, on the CPU.
+        path: of the new file.
+        samples: token ids (tokens,) of texts. With some, the encoder's products take integers,
+            in the range that these texts show; without, they stay what torch computes.
     """
     network = network.eval().float()
     network.encoder.set_attn_implementation("eager")
@@ -52,6 +59,8 @@ def export_onnx(network: TopicNetwork, path: Path) -> None:
             dynamo=False,
         )
     model = onnx.load(str(path))
+    if samples:
+        round_inputs(model, input_ranges(network, samples))
     _store_weights_as_integers(model)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

@@ -1,25 +1,20 @@
-"""Tag paragraphs with an artifact: tokenizers, ONNX Runtime and numpy, no torch.
-
-Every window of text goes through the network alone, so a paragraph's answer never
-depends on what else is in the batch; several windows run side by side on threads.
-"""
+"""Tag paragraphs with an artifact: tokenizers, OpenVINO and numpy, no torch."""
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-import onnxruntime
 from tokenizers import Encoding, Tokenizer
 
 from models.artifact import LEXICON_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact, read_artifact
 from models.decisions import decide
 from models.evidence import NOWHERE, Span, choose_clauses, clause_of_tokens, cut_clauses, spans_of
 from models.lexicon import Lexicon
+from models.runtime import Output, Runtime
 
 # Neighbouring windows of a long paragraph share this many tokens, so that no clause is
 # seen only in halves.
@@ -27,9 +22,6 @@ WINDOW_OVERLAP = 64
 # A paragraph of more windows (30,000 characters and more) is no paragraph; the rest of it
 # is not read, and `truncated` says so.
 MAX_WINDOWS = 64
-
-# Outputs of the network.
-LOGITS, TOKEN_SHARES = "logits", "token_shares"
 
 Answer = Literal["topics", "none", "unsure"]
 
@@ -67,15 +59,6 @@ class Tags:
     truncated: bool
 
 
-class _Output(NamedTuple):
-    """What the network says of one window."""
-
-    logits: np.ndarray
-    """float32 (topics,)."""
-    token_shares: np.ndarray
-    """float32 (tokens, topics), 0 to 1; those of a topic sum to 1."""
-
-
 class Tagger:
     """A loaded artifact. Safe to use from several threads."""
 
@@ -93,24 +76,23 @@ class Tagger:
         self.threads = threads or len(os.sched_getaffinity(0))
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-            self._session = _open_session(folder / MODEL_FILE)
+            self._runtime = Runtime(folder / MODEL_FILE, self.artifact.max_length, self.threads)
             self._lexicon = Lexicon.load(folder / LEXICON_FILE)
         except Exception as error:
             raise ValueError(f"{folder}: the model cannot be loaded ({error}); train again") from error
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="tagger")
         special = self._tokenizer.encode("").ids
         if len(special) != 2:
             raise ValueError(f"{folder / TOKENIZER_FILE}: expected one special token at each end, found {len(special)}")
         self._first, self._last = special
-        missing = {LOGITS, TOKEN_SHARES} - {output.name for output in self._session.get_outputs()}
-        if missing:
+        if self._runtime.missing:
+            missing = min(self._runtime.missing)
             raise ValueError(
-                f"{folder / MODEL_FILE}: no network of a tagger (it does not return {min(missing)}); train again"
+                f"{folder / MODEL_FILE}: no network of a tagger (it does not return {missing}); train again"
             )
         try:
-            width = len(self._run((self._first, self._last)).logits)
+            width = len(self._runtime.run([(self._first, self._last)])[0].logits)
         except Exception as error:
             raise ValueError(f"{folder / MODEL_FILE}: no network of a tagger ({error}); train again") from error
         for name, found in ((MODEL_FILE, width), (LEXICON_FILE, len(self._lexicon.bias))):
@@ -156,33 +138,22 @@ class Tagger:
             rows[row] = self._add_lexicon(encoded[row], outputs)
         return rows
 
-    def _add_lexicon(self, paragraph: Encoded, outputs: list[_Output]) -> np.ndarray:
+    def _add_lexicon(self, paragraph: Encoded, outputs: list[Output]) -> np.ndarray:
         found: np.ndarray = _largest_logits(outputs) + self._lexicon.logits([paragraph.text])[0]
         return found
 
-    def _outputs(self, encoded: Sequence[Encoded]) -> Iterator[list[_Output]]:
-        """Yield what the network says of each paragraph's windows, in order.
-
-        One paragraph after the other, so that the shares of its many tokens are soon let go.
-        """
-        jobs = [window for paragraph in encoded for window in paragraph.windows]
-        alone = self.threads == 1 or len(jobs) < 2
-        outputs = map(self._run, jobs) if alone else self._pool.map(self._run, jobs)
+    def _outputs(self, encoded: Sequence[Encoded]) -> Iterator[list[Output]]:
+        """Yield what the network says of each paragraph's windows, in order."""
+        outputs = iter(self._runtime.run([window for paragraph in encoded for window in paragraph.windows]))
         for paragraph in encoded:
             yield list(islice(outputs, len(paragraph.windows)))
-
-    def _run(self, window: tuple[int, ...]) -> _Output:
-        ids = np.array([window], dtype=np.int64)
-        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        logits, token_shares = self._session.run([LOGITS, TOKEN_SHARES], inputs)
-        return _Output(logits[0], token_shares[0])
 
     def decide(self, encoded: Sequence[Encoded]) -> list[Tags]:
         """Tag paragraphs that `encode` has prepared."""
         pairs = zip(encoded, self._outputs(encoded), strict=True)
         return [self._decide(paragraph, outputs) for paragraph, outputs in pairs]
 
-    def _decide(self, paragraph: Encoded, outputs: list[_Output]) -> Tags:
+    def _decide(self, paragraph: Encoded, outputs: list[Output]) -> Tags:
         decided = decide(self.artifact.topics, self._add_lexicon(paragraph, outputs)[None], self.artifact.exclusive)
         ids = [topic.id for topic in self.artifact.topics]
         given = np.flatnonzero(decided.given[0]).tolist()
@@ -205,12 +176,12 @@ class Tagger:
         return self.decide(self.encode(texts))
 
 
-def _largest_logits(outputs: list[_Output]) -> np.ndarray:
+def _largest_logits(outputs: list[Output]) -> np.ndarray:
     largest: np.ndarray = np.max([output.logits for output in outputs], axis=0)
     return largest
 
 
-def _find_evidence(paragraph: Encoded, outputs: list[_Output], topics: list[int]) -> list[tuple[Span, ...]]:
+def _find_evidence(paragraph: Encoded, outputs: list[Output], topics: list[int]) -> list[tuple[Span, ...]]:
     """Return the evidence for each of these topics (columns of the outputs).
 
     The window with the topic's largest logit gives it: that window's logit is what was decided on.
@@ -230,13 +201,3 @@ def _find_evidence(paragraph: Encoded, outputs: list[_Output], topics: list[int]
         chosen = choose_clauses(clause_of_token[best], outputs[best].token_shares[:, topic])
         found.append(spans_of(paragraph.text, clauses, chosen))
     return found
-
-
-def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Integer weights become float when the session loads, not at each run; without this
-    # the runtime also rounds activations, which training never saw.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -86,7 +86,7 @@ def test_the_artifact_says_where_it_comes_from(models: Path) -> None:
     assert set(content["data"]) == {"topics.toml", "annotations.jsonl", "test_written.jsonl"}
     assert 0 <= content["metrics"]["seed, out of fold"]["macro_f1"] <= 1
     assert content["settings"]["num_train_epochs"] == 2
-    assert content["libraries"]["onnxruntime"]
+    assert content["libraries"]["openvino"]
 
 
 def test_two_processes_train_one_model(tiny_base: Path, tmp_path: Path) -> None:

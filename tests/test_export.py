@@ -97,8 +97,14 @@ def run(exported: Exported, ids: np.ndarray, mask: np.ndarray | None = None) -> 
     return logits, shares
 
 
-def check_equal(exported: Exported, texts: list[str]) -> None:
-    """Check that the exported network gives torch's logits, token shares and tags."""
+def check_equal(exported: Exported, texts: list[str], rounding: float) -> None:
+    """Check that the exported file gives torch's logits and token shares, and the tagger nearly the logits.
+
+    Args:
+        exported: what is checked.
+        texts: on these.
+        rounding: how far the tagger's logits may be off on average, where it computes in bfloat16.
+    """
     network, tagger = exported.network, exported.tagger
     expected = []
     for encoded in tagger.encode(texts):
@@ -107,25 +113,23 @@ def check_equal(exported: Exported, texts: list[str]) -> None:
             outputs = [network(ids, torch.ones_like(ids)) for ids in windows]
         expected.append(torch.cat([output["logits"] for output in outputs]).amax(0).numpy())
         for ids, output in zip(windows, outputs, strict=True):
-            _, shares = run(exported, ids.numpy())
+            logits, shares = run(exported, ids.numpy())
+            assert np.abs(logits - output["logits"].numpy()).max() < 1e-4
             assert shares.shape == (1, ids.shape[1], len(tagger.artifact.topics))
             assert np.abs(shares - output["token_shares"].numpy()).max() < 1e-4
             assert np.abs(shares.sum(1) - 1).max() < 1e-5
     found = tagger.logits(tagger.encode(texts))
-    assert np.abs(found - np.array(expected)).max() < 1e-4
-    ids = [topic.id for topic in tagger.artifact.topics]
-    by_torch = [{ids[k] for k in np.flatnonzero(row >= 0)} for row in np.array(expected)]
-    assert [set(tags.topics) for tags in tagger.tag(texts)] == by_torch
-    # The test says something only where tags differ.
-    assert len({frozenset(tags) for tags in by_torch}) > 3
+    assert np.abs(found - np.array(expected)).mean() < rounding
+    # The test says something only where logits differ.
+    assert np.std(expected, axis=0).min() > 5 * rounding
 
 
 def test_tiny_onnx_equals_torch(tiny: Exported) -> None:
-    check_equal(tiny, PARAGRAPHS[::3])
+    check_equal(tiny, PARAGRAPHS[::3], rounding=0.1)
 
 
 def test_packaged_onnx_equals_torch(packaged: Exported) -> None:
-    check_equal(packaged, sorted(PARAGRAPHS, key=len)[:90:8])
+    check_equal(packaged, sorted(PARAGRAPHS, key=len)[:90:8], rounding=0.05)
 
 
 def test_padding_and_batches_are_allowed_and_change_little(tiny: Exported) -> None:

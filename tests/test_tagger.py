@@ -155,7 +155,7 @@ def test_evidence_is_the_clause_whose_tokens_hold_most(copy: Path) -> None:
         text = f"{a}，{b}；{c}。"
         (encoded,) = tagger.encode([text])
         (tags,) = tagger.decide([encoded])
-        _, shares = run_network(copy, encoded.windows[0])
+        ((_, shares),) = tagger._runtime.run(encoded.windows)
         assert len(shares) == 32
         sums = shares[1:31].reshape(3, 10, -1).sum(1)
         for topic, held in zip(ids, sums.T.tolist(), strict=True):
@@ -410,6 +410,6 @@ def test_the_lexicon_adds_to_what_the_network_says(tiny_artifact: Path) -> None:
     tagger = Tagger(tiny_artifact, threads=1)
     text = "今天甲乙下雨"
     (with_words,) = tagger.logits(tagger.encode([text]))
-    (output,) = [tagger._run(tagger.encode([text])[0].windows[0])]
+    (output,) = tagger._runtime.run(tagger.encode([text])[0].windows)
     assert with_words - output.logits == pytest.approx([20, 0, 0, 0, 0], abs=1e-4)
     assert tagger.tag([text])[0].scores["united_front"] > 0.99

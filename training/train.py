@@ -42,6 +42,7 @@ from training.cross_validate import out_of_fold_logits, write_out_of_fold
 from training.examples import Examples, from_annotations, from_phrases
 from training.fine_tune import fit_network, is_main_process, prepare, tokenizer_of
 from training.fit_lexicon import fit_lexicon
+from training.head import encode
 from training.metrics import measure
 from training.report import write_report
 from training.settings import TrainSettings
@@ -49,7 +50,9 @@ from training.split_guard import TEST_FILES, load_test, load_test_texts, refuse_
 
 DEFAULT_NAME = "duanbiao"
 REPORT_FOLDER = "report"
-LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "scikit-learn", "onnx", "onnxruntime", "numpy")
+# Texts that show the export in what range the network's states lie.
+N_SAMPLES = 256
+LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "scikit-learn", "onnx", "openvino", "numpy")
 
 
 @dataclass(frozen=True)
@@ -173,12 +176,18 @@ def measure_test(folder: Path, test: Examples) -> dict[str, Any]:
     return measure([topic.id for topic in tagger.artifact.topics], test, decided)
 
 
+def _some_texts(texts: Sequence[str]) -> list[str]:
+    chosen = np.random.default_rng(0).permutation(len(texts))[:N_SAMPLES]
+    return [texts[place] for place in chosen]
+
+
 def write_artifact(
     target: Path, artifact: Artifact, network: TopicNetwork, data: TrainingData, logits: np.ndarray
 ) -> None:
     """Write model, tokenizer, lexicon, description, out-of-fold logits and report into an empty folder."""
     tokenizer = tokenizer_of(artifact.base)
-    export_onnx(network, target / MODEL_FILE)
+    texts = _some_texts(data.paragraphs.texts)
+    export_onnx(network, target / MODEL_FILE, encode(tokenizer, texts, artifact.max_length))
     tokenizer.save(str(target / TOKENIZER_FILE))
     fit_lexicon(data.paragraphs.joined(data.phrases)).save(target / LEXICON_FILE)
     write_out_of_fold(target, data.paragraphs.ids, logits)
