@@ -93,12 +93,12 @@ def _rounded(
     most = np.max([np.abs(weight).max(axis=1) for weight in weights], axis=0).clip(1e-8)
     factor = largest**SMOOTHING / most ** (1 - SMOOTHING)
     factor = (factor / np.exp(np.log(factor).mean())).astype(np.float32)
-    scale = np.float32((largest / factor).max() / GRID_STEPS)
+    scale = np.array((largest / factor).max() / GRID_STEPS, np.float32)
     name = f"{source}.rounded"
     new = [
         numpy_helper.from_array(1 / factor, f"{name}.factor"),
         numpy_helper.from_array(scale, f"{name}.scale"),
-        numpy_helper.from_array(np.int8(0), f"{name}.zero"),
+        numpy_helper.from_array(np.array(0, np.int8), f"{name}.zero"),
     ]
     nodes = [
         helper.make_node("Mul", [source, f"{name}.factor"], [f"{name}.smooth"], name=f"{name}.smoothing"),
