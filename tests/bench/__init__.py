@@ -1,0 +1,1 @@
+"""How fast Duanbiao is, beside what it could be and what others are: `make bench`."""

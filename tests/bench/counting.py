@@ -1,0 +1,27 @@
+"""How much work the network has with each paragraph."""
+
+from pathlib import Path
+
+from bench.corpus import load_texts
+from bench.reference import Windows
+from models.artifact import read_artifact
+from training.fine_tune import new_network
+
+
+def measure(model: str) -> list[tuple[int, int]]:
+    """Return the tokens of each paragraph, and the operations of the network's matrix products on it.
+
+    A multiplication and an addition are two operations. Embeddings, normalizations and softmax are not counted.
+    """
+    artifact, windows = read_artifact(Path(model)), Windows(Path(model))
+    network = new_network(artifact.base, len(artifact.topics))
+    config = network.encoder.config
+    hidden, forward, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+
+    def of_window(tokens: int) -> int:
+        projections = 4 * hidden * hidden + 2 * hidden * forward
+        attention = 2 * tokens * hidden
+        return 2 * tokens * (layers * (projections + attention) + network.head.weight.numel())
+
+    lengths = [[len(window) for window in windows.cut(text)] for text in load_texts()]
+    return [(sum(row), sum(map(of_window, row))) for row in lengths]
