@@ -25,7 +25,7 @@ NOT_AUDITED := echo "audit: failed, see above; 'not found on PyPI' or a connecti
   /pypi/NAME/VERSION/json could not be asked and nothing was audited: try again where pypi.org is reached" >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag split train evaluate compare validate check format test attack lock bento audit clean
+.PHONY: help setup serve tag split train evaluate compare validate check format test attack bench lock bento audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -79,6 +79,9 @@ test: $(VENV)/.dev ## all tests, quick ones first
 
 attack: $(VENV)/.dev ## shake a running service for some ten minutes and print what it bore: [DURATION=120 CASES=1000]
 	PYTHONPATH=tests $(BIN)/python -m attack $(if $(DURATION),--seconds $(DURATION)) $(if $(CASES),--cases $(CASES))
+
+bench: $(VENV)/.dev ## measure speed and size beside what others and this machine reach; report/bench.md: [DURATION=5]
+	PYTHONPATH=tests $(BIN)/python -m bench $(if $(DURATION),--seconds $(DURATION))
 
 # The lock of everything first: the others take its versions, so that extras share one .venv.
 lock: $(VENV)/.release ## write requirements/*.txt anew after a change of pyproject.toml: [UPGRADE=1]

@@ -5,7 +5,8 @@ from pathlib import Path
 from bench.corpus import load_texts
 from bench.reference import Windows
 from models.artifact import read_artifact
-from training.fine_tune import new_network
+from models.base import load_base
+from models.network import TopicNetwork
 
 
 def measure(model: str) -> list[tuple[int, int]]:
@@ -14,7 +15,7 @@ def measure(model: str) -> list[tuple[int, int]]:
     A multiplication and an addition are two operations. Embeddings, normalizations and softmax are not counted.
     """
     artifact, windows = read_artifact(Path(model)), Windows(Path(model))
-    network = new_network(artifact.base, len(artifact.topics))
+    network = TopicNetwork(load_base(artifact.base)[0], len(artifact.topics))
     config = network.encoder.config
     hidden, forward, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
 

@@ -31,11 +31,12 @@ def _torch(model: Path, threads: int) -> tuple[Read, int]:
 
     from bench.reference import Windows
     from models.artifact import read_artifact
-    from training.fine_tune import new_network
+    from models.base import load_base
+    from models.network import TopicNetwork
 
     torch.set_num_threads(threads)
     artifact, windows = read_artifact(model), Windows(model)
-    network = new_network(artifact.base, len(artifact.topics)).eval()
+    network = TopicNetwork(load_base(artifact.base)[0], len(artifact.topics)).eval()
 
     def read(texts: Sequence[str]) -> None:
         with torch.inference_mode():

@@ -11,8 +11,6 @@ import numpy as np
 
 WARM_UP = 0.2
 """Part of the measurement's length that goes before it."""
-ANSWERS = 2
-"""Answers for each client at least."""
 LONGEST = 120
 """Seconds for a request, and for a measurement that waits for more answers, at most."""
 PAUSE = 0.05
@@ -44,9 +42,9 @@ class Load:
 
 
 def closed_loop(url: str, bodies: Sequence[bytes], clients: int, seconds: float) -> Load:
-    """Send the bodies as JSON, in order and round and round, and measure once all clients are under way.
+    """Send the bodies as JSON, in order and round and round, and measure once there is an answer.
 
-    Lasts longer than `seconds`, up to `LONGEST`, until there are `ANSWERS` answers for each client.
+    Lasts longer than `seconds`, up to `LONGEST`, until there are as many answers as clients.
     """
     return asyncio.run(_measure(url, bodies, clients, seconds))
 
@@ -66,11 +64,11 @@ async def _measure(url: str, bodies: Sequence[bytes], clients: int, seconds: flo
                     await asyncio.sleep(PAUSE)
 
         tasks = [asyncio.create_task(client()) for _ in range(clients)]
-        await _until(load, WARM_UP * seconds, clients)
+        await _until(load, WARM_UP * seconds, 1)
         load.latencies.clear()
         load.errors = 0
         begun, own = time.perf_counter(), time.process_time()
-        await _until(load, seconds, ANSWERS * clients)
+        await _until(load, seconds, clients)
         load.seconds = time.perf_counter() - begun
         load.client_share = (time.process_time() - own) / load.seconds
         # What is under way is dropped: at the end of the measurement the load is still whole.

@@ -82,17 +82,16 @@ def _http(figures: Figures) -> Table:
 def _side_by_side(figures: Figures, cores: int) -> Table:
     ours = _best_http(figures)
     rows = [("ours over HTTP, best of the above", f"{ours:.1f}", "1.0")]
-    services: list[tuple[str, float]] = []
     for name, load in figures.rivals.items():
         if isinstance(load, str):
             rows.append((name, load, ""))
         else:
             errors = f", {load.errors} errors" if load.errors else ""
-            services.append((f"{name}, {SERVER_CLIENTS} clients, p99 {load.quantile(0.99):.2f} s{errors}", load.rate))
+            label = f"{name}, {SERVER_CLIENTS} clients, p99 {load.quantile(0.99):.2f} s{errors}"
+            rows.append((label, f"{load.rate:.1f}", f"{ours / load.rate:.1f}" if load.rate else ""))
     for engine, label in ENGINES.items():
-        services.append((f"{label}, in process", figures.in_process[engine, cores].rate))
-    for label, rate in services:
-        rows.append((label, f"{rate:.1f}", f"{ours / rate:.1f}" if rate else ""))
+        rate = figures.in_process[engine, cores].rate
+        rows.append((f"{label}, in process", f"{rate:.1f}", f"{ours / rate:.1f}"))
     return Table(f"Side by side on {_cores(cores)}", ("", "paragraphs/s", "ours over HTTP is so many times it"), rows)
 
 

@@ -27,7 +27,7 @@ PARAGRAPHS = (1, 8)
 STARTS = 3
 PRODUCT_SHARE = 0.05
 """Part of a row's seconds that each kind of matrix product gets for each size."""
-STEPS = 2 * len(report.ENGINES) + len(CLIENTS) * len(PARAGRAPHS) + STARTS + 5
+OTHER_STEPS = 5
 
 
 class Run:
@@ -41,7 +41,8 @@ class Run:
         allowed = sorted(os.sched_getaffinity(0))
         self.cores = allowed[:2]
         self.client_cores = allowed[2:] or allowed
-        self._bar = tqdm(total=STEPS, unit=" rows", file=sys.stderr)
+        rows = len(self.cores) * len(report.ENGINES) + len(CLIENTS) * len(PARAGRAPHS)
+        self._bar = tqdm(total=rows + STARTS + OTHER_STEPS, unit=" rows", file=sys.stderr)
 
     def measure(self) -> Figures:
         """Measure everything.
@@ -74,7 +75,7 @@ class Run:
 
     def _in_process(self, figures: Figures) -> None:
         for engine in report.ENGINES:
-            for cores in (self.cores[:1], self.cores):
+            for cores in [self.cores[:number] for number in range(1, len(self.cores) + 1)]:
                 with self._step(f"{engine} in process, cores: {len(cores)}"):
                     found = apart("in_process", cores, engine=engine, model=str(self.model), seconds=self.seconds)
                 figures.in_process[engine, len(cores)] = InProcess(**found)
