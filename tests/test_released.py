@@ -1,11 +1,20 @@
 """The model that ships: small, whole, and right on plain cases."""
 
+import numpy as np
 import pytest
+from bench.reference import Reference
 
+from data.annotations import load_annotation_files
+from data.topics import load_topics
+from models.decisions import decide
 from models.store import RELEASED
 from models.tagger import Tagger
+from training.metrics import macro_f1
+from training.split_guard import TEST_FILES
 
 MAX_BYTES = 40_000_000
+# Against the network with unrounded states, on the test paragraphs.
+MAX_FLIPS, MAX_LOSS = 0.003, 0.003
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +41,14 @@ def test_plain_cases(tagger: Tagger, text: str, topics: set[str]) -> None:
     (tags,) = tagger.tag([text])
     assert set(tags.topics) == topics
     assert tags.answer == ("topics" if topics else "none")
+
+
+@pytest.mark.slow
+def test_integers_flip_few_tags(tagger: Tagger) -> None:
+    test = load_annotation_files(TEST_FILES, load_topics())
+    texts = [one.text for one in test]
+    given = decide(tagger.artifact.topics, tagger.logits(tagger.encode(texts))).given
+    expected = Reference(RELEASED, threads=2).decide(texts).given
+    truth = np.array([[topic.id in one.topics for topic in tagger.artifact.topics] for one in test])
+    assert (given != expected).mean() <= MAX_FLIPS
+    assert macro_f1(truth, given) >= macro_f1(truth, expected) - MAX_LOSS

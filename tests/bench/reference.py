@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 from tokenizers import Tokenizer
 
@@ -14,6 +15,22 @@ from models.lexicon import Lexicon
 
 OVERLAP = 64
 """Tokens that neighbouring windows of a long paragraph share."""
+
+
+def without_rounding(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out, in place, what rounds states to integers and back; weights stay as they are stored."""
+    source_of = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    unrounded = {
+        node.output[0]: source_of[node.input[0]]
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in source_of
+    }
+    kept = [node for node in model.graph.node if not set(node.output) & {*source_of, *unrounded}]
+    for node in kept:
+        node.input[:] = [unrounded.get(name, name) for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return model
 
 
 class Windows:
@@ -48,9 +65,8 @@ class Reference:
         options.log_severity_level = 3
         # Without it the runtime computes with integers where weights are stored so.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self._session = onnxruntime.InferenceSession(
-            str(folder / MODEL_FILE), options, providers=["CPUExecutionProvider"]
-        )
+        network = without_rounding(onnx.load(str(folder / MODEL_FILE))).SerializeToString()
+        self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
         self._pool = ThreadPoolExecutor(threads)
 
     def decide(self, texts: Sequence[str]) -> Decisions:
