@@ -1,10 +1,10 @@
 """The base encoder, the network, the artifact that ships, and inference.
 
-Inference (`models.tagger` and what it imports) needs only numpy, tokenizers and ONNX
-Runtime; modules that need torch say so in their first line.
+Inference (`models.tagger` and what it imports) needs only numpy, tokenizers and
+OpenVINO; modules that need torch say so in their first line.
 """
 
 import os
 
-# ONNX Runtime reports its use over the network from 1.29 on, unless told not to before it is imported.
+# ONNX Runtime, the tests' measure of what is exported, reports its use from 1.29 on, unless told not to before its import.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
