@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -59,8 +60,10 @@ class Server:
         """Return the process ids of the server and of all below it."""
         found = [self.process.pid]
         for pid in found:
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                found += [int(child) for child in children.read_text(encoding="ascii").split()]
+            # A process, or a thread of it, may end while it is looked at.
+            with suppress(OSError):
+                for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                    found += [int(child) for child in children.read_text(encoding="ascii").split()]
         return found
 
     def worker(self) -> int:

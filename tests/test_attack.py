@@ -38,7 +38,7 @@ def place(tiny_artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     models = tmp_path_factory.mktemp("models")
     model = shutil.copytree(tiny_artifact, models / "mine")
     store.promote(str(model), models / "current")
-    limits = {"HEADER_SECONDS": 1, "BODY_SECONDS": 1, "ANSWER_SECONDS": 1, "CONNECTIONS": 200, "REQUESTS": 20}
+    limits = {"HEADER_SECONDS": 1, "BODY_SECONDS": 1, "ANSWER_SECONDS": 1, "CONNECTIONS": 512, "REQUESTS": 20}
     variables = {f"DUANBIAO_MAX_{name}": str(value) for name, value in limits.items()}
     home = tmp_path_factory.mktemp("attack") / "home"
     server = Server(home, DUANBIAO_MODELS=str(models), **variables)
