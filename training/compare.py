@@ -30,6 +30,7 @@ from training.metrics import macro_f1
 from training.recipes import RECIPES, Task
 from training.settings import TrainSettings
 from training.train import TrainingData, read_data
+from training.whole_files import write_whole
 
 SEEDS = (1, 2, 3)
 TABLE = store.MODELS.parent / "report" / "comparison.md"
@@ -50,9 +51,7 @@ def compare(data: TrainingData, settings: TrainSettings, names: Sequence[str]) -
             known, validation = everything.take(train), everything.take(held_out)
             task = Task(known, phrases, validation, data.topics, replace(settings, seed=seed))
             result = score(task.validation, RECIPES[name](task), task)
-            unfinished = folder / f"{name}-{seed}.tmp"
-            unfinished.write_text(json.dumps(result), encoding="utf-8")
-            unfinished.replace(folder / f"{name}-{seed}.json")
+            write_whole(folder / f"{name}-{seed}.json", json.dumps(result))
     return _table(folder, names)
 
 
@@ -104,9 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted; the same command goes on with the rest", file=sys.stderr)
         return 130
     TABLE.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = TABLE.with_suffix(".tmp")
-    unfinished.write_text(table, encoding="utf-8")
-    unfinished.replace(TABLE)
+    write_whole(TABLE, table)
     print(table)
     return 0
 

@@ -10,6 +10,7 @@ from training.examples import split_by_group
 from training.fine_tune import Prepared, fit_network, is_main_process, predict_logits
 from training.fit_lexicon import fit_lexicon
 from training.settings import TrainSettings
+from training.whole_files import write_whole
 
 OUT_OF_FOLD_FILE = "out_of_fold.jsonl"
 
@@ -38,7 +39,7 @@ def out_of_fold_logits(paragraphs: Prepared, phrases: Prepared, settings: TrainS
             network = fit_network(known, settings, folder / f"fold-{number}")
             logits[held_out] = predict_logits(network, paragraphs.take(held_out))
             if is_main_process():
-                _write_json(path, {examples.ids[place]: logits[place].tolist() for place in held_out})
+                write_whole(path, json.dumps({examples.ids[place]: logits[place].tolist() for place in held_out}))
         logits[held_out] += fit_lexicon(known.examples).logits(examples.take(held_out).texts)
     return logits
 
@@ -66,9 +67,3 @@ def read_out_of_fold(folder: Path, ids: Sequence[str]) -> np.ndarray:
     if missing:
         raise ValueError(f"{path}: holds nothing for {missing[0]}; the annotations changed since, so train again")
     return np.array([kept[example_id] for example_id in ids], dtype=np.float32)
-
-
-def _write_json(path: Path, content: object) -> None:
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(content), encoding="utf-8")
-    unfinished.replace(path)

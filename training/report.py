@@ -20,6 +20,7 @@ from training.blanking import Blanking, measure_blanking
 from training.cross_validate import read_out_of_fold
 from training.examples import Examples, from_phrases, split_by_group
 from training.metrics import interval, macro_f1, measure, micro_f1
+from training.whole_files import write_whole
 
 N_AUDITED = 20
 ORIGINS = {"seed": "Seed articles, whole articles held out", "written": "Written paragraphs, whole writers held out"}
@@ -73,9 +74,7 @@ def write_report(
     lines += _evidence(measure_blanking(tagger, (test or examples).texts, seed=0))
     lines += [*(more or []), *_audit(examples, artifact, decided)]
     text = "\n".join(lines)
-    unfinished = out / "report.tmp"
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(out / "report.md")
+    write_whole(out / "report.md", text)
     return text
 
 
