@@ -1,12 +1,15 @@
 """Run the network's ONNX file with OpenVINO: bfloat16 or integers where the processor has them.
 
-Windows of like length go through the network together, filled up to a multiple of
-`LENGTH_STEP` tokens: the kernels are made anew for each shape that has not been met.
+Windows of like length go through the network together, whoever asked for them, each filled
+up to the next multiple of `LENGTH_STEP` tokens: the kernels are made anew for each shape that
+has not been met. What goes with a window changes nothing in its outputs, but for a rounding
+once in a while where a kernel for more rows adds in another order.
 """
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +32,15 @@ class Output(NamedTuple):
     """float32 (topics,)."""
     token_shares: np.ndarray
     """float32 (tokens, topics), 0 to 1; those of a topic sum to 1."""
+
+
+class _Waiting(NamedTuple):
+    """A window on its way to the network."""
+
+    window: Window
+    width: int
+    """Tokens, filled up."""
+    output: Future[Output]
 
 
 class Runtime:
@@ -54,20 +66,44 @@ class Runtime:
         self._requests: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
         for _ in range(threads):
             self._requests.put(model.create_infer_request())
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="network") if threads > 1 else None
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="network")
+        self._lock = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        """Windows of all callers, those that came first in front."""
+        if not self.missing:
+            # Alone: where two threads are the first of the process, OpenVINO's bindings wait for each other forever.
+            self._infer([(0,)], LENGTH_STEP)
 
     def run(self, windows: Sequence[Window]) -> list[Output]:
         """Return what the network says of each window, in order."""
-        batches = list(self._batches(windows))
-        each: Callable[..., Iterator[list[Output]]] = self._pool.map if self._pool and len(batches) > 1 else map
-        found: list[Output | None] = [None] * len(windows)
-        for places, outputs in zip(batches, each(self._run, ([windows[p] for p in b] for b in batches)), strict=True):
-            for place, output in zip(places, outputs, strict=True):
-                found[place] = output
-        return [output for output in found if output is not None]
+        found = [_Waiting(window, self._width(window), Future()) for window in windows]
+        with self._lock:
+            self._waiting += sorted(found, key=lambda one: one.width)
+        # As many turns as there could be batches; one that finds nothing left is over at once.
+        for _ in found:
+            self._pool.submit(self._turn)
+        return [one.output.result() for one in found]
 
-    def _run(self, windows: list[Window]) -> list[Output]:
-        width = self._width(windows[-1])
+    def _turn(self) -> None:
+        """Send one batch of what waits through the network."""
+        with self._lock:
+            batch = choose_batch([one.width for one in self._waiting], self._threads)
+            chosen = [self._waiting[place] for place in batch]
+            for place in reversed(batch):
+                del self._waiting[place]
+        if not chosen:
+            return
+        try:
+            outputs = self._infer([one.window for one in chosen], chosen[0].width)
+        except Exception as error:
+            for one in chosen:
+                one.output.set_exception(error)
+            return
+        for one, output in zip(chosen, outputs, strict=True):
+            one.output.set_result(output)
+
+    def _infer(self, windows: list[Window], width: int) -> list[Output]:
         ids = np.zeros((len(windows), width), np.int64)
         mask = np.zeros_like(ids)
         for row, window in enumerate(windows):
@@ -85,14 +121,16 @@ class Runtime:
     def _width(self, window: Window) -> int:
         return min(-(-len(window) // LENGTH_STEP) * LENGTH_STEP, self._max_length)
 
-    def _batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
-        """Yield the places of windows of one filled-up length."""
-        batch: list[int] = []
-        for place in sorted(range(len(windows)), key=lambda place: len(windows[place])):
-            width = self._width(windows[place])
-            if batch and (width != self._width(windows[batch[0]]) or (len(batch) + 1) * width > TOKENS_AT_ONCE):
-                yield batch
-                batch = []
-            batch.append(place)
-        if batch:
-            yield batch
+
+def choose_batch(widths: Sequence[int], threads: int) -> list[int]:
+    """Return the places of the windows that should go next: the one that has waited longest and those of its width.
+
+    Args:
+        widths: tokens of the windows that wait, filled up, those that came first in front.
+        threads: batches that run side by side; none takes more than its share of what waits.
+    """
+    if not widths:
+        return []
+    tokens = min(TOKENS_AT_ONCE, sum(widths) // threads)
+    alike = [place for place, width in enumerate(widths) if width == widths[0]]
+    return alike[: max(tokens // widths[0], 1)]

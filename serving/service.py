@@ -61,8 +61,9 @@ for name in ("trafilatura", "htmldate"):
 
 LIMITS = read_limits(os.environ)
 KEY = read_key(os.environ)
-# Requests tagged at the same time: a short one need not wait until a long one is through.
-JOBS = 2
+# Requests tagged at the same time: a short one need not wait until a long one is through, and windows of several
+# go through the network together.
+JOBS = 16
 # Windows between two looks at whether anybody still waits for the answer.
 WINDOWS_AT_ONCE = 16
 RETRY_SECONDS = 5
