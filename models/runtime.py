@@ -44,7 +44,10 @@ class _Waiting(NamedTuple):
 
 
 class Runtime:
-    """A loaded network. Safe to use from several threads."""
+    """A loaded network. Safe to use from several threads, but for the first window of the process: it goes alone.
+
+    Where two threads are the first, OpenVINO's bindings may wait for each other forever.
+    """
 
     def __init__(self, path: Path, max_length: int, threads: int) -> None:
         """Load the ONNX file at `path`.
@@ -71,9 +74,6 @@ class Runtime:
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
         """Windows of all callers, those that came first in front."""
-        if not self.missing:
-            # Alone: where two threads are the first of the process, OpenVINO's bindings wait for each other forever.
-            self._infer([(0,)], LENGTH_STEP)
 
     def run(self, windows: Sequence[Window]) -> list[Output]:
         """Return what the network says of each window, in order."""

@@ -92,6 +92,7 @@ class Tagger:
                 f"{folder / MODEL_FILE}: no network of a tagger (it does not return {missing}); train again"
             )
         try:
+            # The first window of the process, alone as `Runtime` asks for.
             width = len(self._runtime.run([(self._first, self._last)])[0].logits)
         except Exception as error:
             raise ValueError(f"{folder / MODEL_FILE}: no network of a tagger ({error}); train again") from error
