@@ -46,8 +46,9 @@ serve: $(VENV)/.serve ## start the REST service on HOST:PORT (127.0.0.1:3000)
 	@mkdir -p $(BENTOML_HOME)
 	$(BIN)/bentoml serve serving.service:TaggerService --host $(HOST) --port $(PORT)
 
-tag: $(VENV)/.serve ## tag in batch: IN=article, folder or .jsonl  OUT=.jsonl, .csv or .parquet  [MODEL=]
-	@$(BIN)/python -m serving.batch "$(IN)" "$(OUT)" $(if $(MODEL),--model "$(MODEL)")
+tag: $(VENV)/.serve ## tag in batch: IN="files folders 'patterns*'" or -  OUT=.jsonl, .csv or .parquet  [TEXT= ID= SHARD= MODEL=]
+	@$(BIN)/python -m serving.batch "$(IN)" "$(OUT)" $(if $(TEXT),--text "$(TEXT)") $(if $(ID),--id "$(ID)") \
+	  $(if $(SHARD),--shard "$(SHARD)") $(if $(MODEL),--model "$(MODEL)")
 
 split: $(VENV)/.serve ## show how articles are cut into paragraphs, and what is left out and why: IN=seeds
 	@$(BIN)/python -m data.paragraphs "$(or $(IN),seeds)" --explain

@@ -1,113 +1,169 @@
-"""Tag article files, folders of them, or paragraphs, and write the records to a file.
+"""Tag articles and tables of paragraphs, and write the records to files.
 
-    python -m serving.batch IN OUT [--model NAME]
+    python -m serving.batch IN OUT [--text NAME] [--id NAME] [--shard N] [--model NAME]
 
-IN is an article file (.txt .md .html), a folder of them, or a .jsonl of {"id", "text"};
-OUT ends in .jsonl, .csv or .parquet. What cannot be read is listed in OUT.errors.jsonl and
-does not stop the rest. An interrupted run goes on where it was when started again.
+IN is a file, a folder, a quoted pattern, several of them, or - for JSON lines from standard
+input: articles (.txt .md .html .docx .pdf) and tables of paragraphs (.jsonl .csv .parquet),
+compressed or not. OUT ends in .jsonl, .csv, .parquet, .jsonl.gz or .csv.gz; OUT.manifest.json
+says what it is made of. What cannot be read is listed in OUT.errors.jsonl and does not stop
+the rest. An interrupted run goes on where it was when started again.
 Exit status: 0 all tagged, 1 some of the input could not be read, 2 nothing written,
 130 interrupted.
 """
 
 import argparse
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from models import store
-from models.artifact import TAGGER_FILE, file_hash
+from models.artifact import TAGGER_FILE, Artifact, file_hash, read_artifact
 from models.tagger import Tagger
-from serving.inputs import Position, Source, fingerprint, list_sources, printable, read_units
-from serving.outputs import WRITERS, write_output, write_problems
+from serving.inputs import STANDARD_INPUT, Source, fingerprint, list_sources, split_places
+from serving.manifest import publish
+from serving.outputs import ending_of_output
 from serving.records import tag_paragraphs
-from serving.spool import Spool, Tally, beside
+from serving.run_files import ERRORS, beside, part_name, replaced
+from serving.spool import Spool, Tally, locked, standard_input_path
+from serving.tables import Columns, printable
+from serving.units import Position, Unit, read_units
 
 # Part of a run's identity: to be raised when the same input gives other records than before.
-VERSION = 2
+VERSION = 3
+# Paragraphs of one part of the output.
+SHARD = 100_000
+
+Tagged = Iterator[tuple[Unit, Sequence[Mapping[str, Any]]]]
+Engine = Callable[[Path, Iterator[Unit]], Tagged]
+"""Tags the units, anywhere, with the model in a folder; returns them with their records, in their order."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for."""
+
+    places: str
+    out: Path
+    model: str
+    columns: Columns
+    shard: int
+    """Paragraphs of one part of the output."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A checked request: what to tag, with what, into which file."""
+    """A checked request."""
 
-    place: Path
+    request: Request
     sources: Sequence[Source]
-    out: Path
-    model: Path
-    tagger: Tagger
+    folder: Path
+    """The model's."""
+    artifact: Artifact
 
     @property
     def problems_path(self) -> Path:
         """The file for what could not be read."""
-        return beside(self.out, ".errors.jsonl")
+        return beside(self.request.out, ERRORS)
 
     @property
     def topics(self) -> list[str]:
         """The ids of the model's topics."""
-        return [topic.id for topic in self.tagger.artifact.topics]
+        return [topic.id for topic in self.artifact.topics]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the manifest says of the run."""
+        request = self.request
+        model = {"version": self.artifact.version, "sha256": file_hash(self.folder / TAGGER_FILE)}
+        columns = {"text": request.columns.text, "id": request.columns.id}
+        return {"model": model, "options": {"in": printable(request.places), **columns, "shard": request.shard}}
 
     @property
     def identity(self) -> dict[str, str]:
         """What must stay the same for an interrupted run to be continued."""
+        about = self.about
         return {
             "input": fingerprint(self.sources),
-            "model": f"{self.tagger.artifact.version} {file_hash(self.model / TAGGER_FILE)}",
+            "model": "{version} {sha256}".format(**about["model"]),
+            "options": repr(about["options"]),
             "program": str(VERSION),
         }
 
 
-def prepare(place: Path, out: Path, model: str) -> Job:
-    """Check everything that can be checked before work begins, and load the model.
+@contextmanager
+def prepared(request: Request) -> Iterator[Job]:
+    """Check everything that can be checked before work begins; until the end nobody else writes the same output.
 
     Raises:
-        FileNotFoundError, ValueError: it cannot be done; the message says what to change.
+        OSError, ValueError: it cannot be done; the message says what to change.
     """
-    if out.suffix.lower() not in WRITERS:
-        raise ValueError(f"OUT is {printable(out)}; its ending must be one of {' '.join(WRITERS)}")
+    _check_out(request.out)
+    folder = store.resolve(request.model)
+    with locked(request.out):
+        copy = standard_input_path(request.out)
+        if STANDARD_INPUT in split_places(request.places):
+            with replaced(copy) as temporary, temporary.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        sources = list_sources(request.places, request.out, copy)
+        yield Job(request, sources, folder, read_artifact(folder))
+
+
+def _check_out(out: Path) -> None:
+    try:
+        ending_of_output(out)
+    except ValueError as error:
+        raise ValueError(f"OUT is {printable(out)}; {error}") from None
     if not out.parent.is_dir():
         raise FileNotFoundError(f"{printable(out.parent)}: no such folder; create it, or write OUT elsewhere")
     if out.is_dir():
         raise ValueError(f"{printable(out)} is a folder; give OUT another name")
-    sources = list_sources(place)
-    written = {path.resolve() for path in (out, beside(out, ".errors.jsonl"))}
-    if place.resolve() in written:
-        raise ValueError(f"IN is {printable(place)}, which this run would overwrite; give OUT another name")
-    folder = store.resolve(model)
-    return Job(place, sources, out, folder, Tagger(folder))
 
 
-def run(job: Job) -> Tally:
+def tag_here(folder: Path, units: Iterator[Unit]) -> Tagged:
+    """Tag units one after the other in this process."""
+    tagger = Tagger(folder)
+    for unit in units:
+        yield unit, tag_paragraphs(tagger, unit.paragraphs)
+
+
+def run(job: Job, engine: Engine = tag_here) -> Tally:
     """Tag everything and write the output; go on where an interrupted run of the same job was.
 
     Raises:
-        OSError: a file cannot be written, or one of JSON lines cannot be read.
-        ValueError: another process is writing the same output.
+        OSError: a file cannot be written.
+        ValueError: the model cannot be loaded.
     """
-    with Spool(job.out, job.identity, job.topics) as spool:
+    request = job.request
+    with Spool(request.out, job.identity, job.topics, request.shard) as spool:
         if spool.why_anew:
             print(f"starting anew, the interrupted run cannot be continued: {spool.why_anew}", file=sys.stderr)
         elif spool.position != Position():
             print(f"continuing an interrupted run after {spool.tally.paragraphs} paragraphs", file=sys.stderr)
         try:
-            _tag(job, spool)
-            write_output(spool.records_path, job.out, job.topics)
-            write_problems(spool.problems_path, job.problems_path)
+            _tag(job, spool, engine)
+            publish(spool, request.out, job.about)
         except OSError as error:
             raise OSError(f"{error}; when that is solved, run the same command again to continue") from error
         spool.remove()
-    return spool.tally
+        standard_input_path(request.out).unlink(missing_ok=True)
+        return spool.tally
 
 
-def _tag(job: Job, spool: Spool) -> None:
-    done = sum(source.size for source in job.sources[: spool.position.sources]) + spool.position.byte
+def _tag(job: Job, spool: Spool, engine: Engine) -> None:
+    """Read units in order, have them tagged, save them in order."""
+    done = sum(source.size for source in job.sources[: spool.position.sources])
     total = sum(source.size for source in job.sources)
+    units = read_units(job.sources, spool.position, job.request.columns)
     # On a terminal only (disable=None), to keep logs clean.
     with tqdm(total=total, initial=done, unit="B", unit_scale=True, disable=None) as bar:
-        for unit in read_units(job.sources, spool.position):
-            spool.commit(unit, tag_paragraphs(job.tagger, unit.paragraphs))
+        for unit, records in engine(job.folder, units):
+            spool.commit(unit, records)
             bar.update(unit.size)
             bar.set_postfix(sources=f"{spool.tally.sources}/{len(job.sources)}", paragraphs=spool.tally.paragraphs)
 
@@ -117,8 +173,10 @@ def summarize(job: Job, tally: Tally) -> str:
     topics = ", ".join(f"{topic} {count}" for topic, count in tally.topics.items())
     without = f" ({tally.without_paragraph} without a paragraph)" if tally.without_paragraph else ""
     errors = f"errors {tally.errors}" + (f" (see {printable(job.problems_path)})" if tally.errors else "")
+    n_parts = -(-tally.paragraphs // job.request.shard)
+    parts = f" in {n_parts} files from {printable(part_name(job.request.out, 1))}" if n_parts > 1 else ""
     return (
-        f"{printable(job.out)}: sources {tally.sources}{without}, paragraphs {tally.paragraphs}: "
+        f"{printable(job.request.out)}{parts}: sources {tally.sources}{without}, paragraphs {tally.paragraphs}: "
         f"{topics}, none {tally.none}, unsure {tally.unsure}; {errors}"
     )
 
@@ -128,13 +186,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m serving.batch", description="Tag articles or paragraphs; an interrupted run can be continued."
     )
-    parser.add_argument("place", metavar="IN", type=_path, help="article file, folder, or .jsonl of {id, text}")
-    parser.add_argument("out", metavar="OUT", type=_path, help="a file that ends in .jsonl, .csv or .parquet")
+    parser.add_argument("places", metavar="IN", type=_filled, help="files, folders, quoted patterns, or -")
+    parser.add_argument("out", metavar="OUT", type=_filled, help="its ending names the format, such as .csv")
     parser.add_argument("--model", metavar="NAME", help="released, a tag of the store, or a folder (default: in use)")
+    parser.add_argument("--text", metavar="NAME", default="text", help="the column of tables that is tagged (text)")
+    parser.add_argument("--id", metavar="NAME", help="the column of tables with ids (default: id, if there is one)")
+    parser.add_argument("--shard", metavar="N", type=_count, default=SHARD, help=f"paragraphs of one file ({SHARD})")
     options = parser.parse_args(arguments)
+    columns = Columns(options.text, options.id)
     try:
-        job = prepare(options.place, options.out, options.model or store.current_name())
-        tally = run(job)
+        request = Request(
+            options.places, Path(options.out), options.model or store.current_name(), columns, options.shard
+        )
+        with prepared(request) as job:
+            tally = run(job)
     except (OSError, ValueError) as error:
         print(printable(str(error)), file=sys.stderr)
         return 2
@@ -147,10 +212,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if tally.errors else 0
 
 
-def _path(text: str) -> Path:
+def _filled(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("is empty; give a path")
-    return Path(text)
+    return text
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"is {text}; give a number from 1")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,24 @@
-"""The files batch tagging writes: JSON lines, CSV for spreadsheets, Parquet with typed columns.
+"""The formats that batch tagging writes: JSON lines, CSV for spreadsheets, Parquet with typed columns.
 
 All are written from the records one after the other, to a temporary name that becomes the
-final one when the file is complete.
+final one when the file is complete. JSON lines and CSV may be compressed.
 """
 
 import csv
+import gzip
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import pyarrow
 from pyarrow import parquet
 
-from serving.spool import beside, read_records, sync
+from serving.run_files import replaced
 
 Record = dict[str, Any]
 # Fields of a record, in the order of the columns.
@@ -36,25 +38,28 @@ FIELDS = (
 )
 # Records of one Parquet row group; so many are in memory at once.
 ROW_GROUP = 4096
+GZIP = ".gz"
 
 
-def write_jsonl(spool: Path, out: Path, topics: Sequence[str]) -> None:
+def write_jsonl(spool: Path, out: IO[bytes], topics: Sequence[str]) -> None:
     """Write records as they are, one JSON object a line."""
-    shutil.copyfile(spool, out)
+    with spool.open("rb") as file:
+        shutil.copyfileobj(file, out)
 
 
-def write_csv(spool: Path, out: Path, topics: Sequence[str]) -> None:
+def write_csv(spool: Path, out: IO[bytes], topics: Sequence[str]) -> None:
     """Write a table that spreadsheet programs open as it is: UTF-8 with its mark.
 
     `topics` are joined by semicolons, scores stand in one column a topic (`score_…`),
     `spans`, `evidence` and `truncated` are JSON.
     """
-    with out.open("w", encoding="utf-8-sig", newline="") as file:
-        names = [name for field in FIELDS for name in _csv_columns(field, topics)]
-        writer = csv.writer(file)
-        writer.writerow(names)
-        for record in read_records(spool):
-            writer.writerow([cell for field in FIELDS for cell in _csv_cells(field, record[field], topics)])
+    file = io.TextIOWrapper(out, encoding="utf-8-sig", newline="")
+    names = [name for field in FIELDS for name in _csv_columns(field, topics)]
+    writer = csv.writer(file)
+    writer.writerow(names)
+    for record in read_records(spool):
+        writer.writerow([cell for field in FIELDS for cell in _csv_cells(field, record[field], topics)])
+    file.detach()
 
 
 def _csv_columns(field: str, topics: Sequence[str]) -> list[str]:
@@ -69,7 +74,7 @@ def _csv_cells(field: str, value: Any, topics: Sequence[str]) -> list[Any]:
     return [value if isinstance(value, str) else json.dumps(value)]
 
 
-def write_parquet(spool: Path, out: Path, topics: Sequence[str]) -> None:
+def write_parquet(spool: Path, out: IO[bytes], topics: Sequence[str]) -> None:
     """Write typed columns; `scores` is a struct with one number a topic.
 
     `evidence` is a struct with one list of spans a topic, null for topics that are not given:
@@ -96,43 +101,50 @@ def _parquet_schema(topics: Sequence[str]) -> pyarrow.Schema:
     return pyarrow.schema([(field, types.get(field, text)) for field in FIELDS])
 
 
-WRITERS: dict[str, Callable[[Path, Path, Sequence[str]], None]] = {
-    ".jsonl": write_jsonl,
-    ".csv": write_csv,
-    ".parquet": write_parquet,
-}
+Writer = Callable[[Path, IO[bytes], Sequence[str]], None]
+WRITERS: dict[str, Writer] = {".jsonl": write_jsonl, ".csv": write_csv, ".parquet": write_parquet}
+ENDINGS = (*WRITERS, f".jsonl{GZIP}", f".csv{GZIP}")
 
 
-def write_output(spool: Path, out: Path, topics: Sequence[str]) -> None:
-    """Write the records in `spool` to `out`, in the format that its ending names.
+def ending_of_output(out: Path) -> str:
+    """Return which of `ENDINGS` names the format of the output.
+
+    Raises:
+        ValueError: none of them does.
+    """
+    for ending in ENDINGS:
+        if out.name.lower().endswith(ending):
+            return ending
+    raise ValueError(f"its ending must be one of {' '.join(ENDINGS)}")
+
+
+def write_output(spool: Path, out: Path, ending: str, topics: Sequence[str]) -> None:
+    """Write the records in `spool` to `out`, in the format that `ending` names.
 
     Args:
         spool: JSON lines of records.
         out: replaced in one step when the new file is complete.
+        ending: one of `ENDINGS`.
         topics: the ids that `scores` has, in the order of the columns.
     """
-    write = WRITERS[out.suffix.lower()]
-    with _replaced(out) as temporary:
-        write(spool, temporary, topics)
-
-
-def write_problems(spool: Path, out: Path) -> None:
-    """Write the problems in `spool` to `out`; if there is none, there is no file."""
-    if spool.stat().st_size:
-        with _replaced(out) as temporary:
-            write_jsonl(spool, temporary, ())
-    else:
-        out.unlink(missing_ok=True)
+    write = WRITERS[ending.removesuffix(GZIP)]
+    with replaced(out) as temporary, _opened(temporary, packed=ending.endswith(GZIP)) as file:
+        write(spool, file, topics)
 
 
 @contextmanager
-def _replaced(out: Path) -> Iterator[Path]:
-    """Give a temporary name that becomes `out` when all went well and is deleted otherwise."""
-    temporary = beside(out, ".tmp")
-    try:
-        yield temporary
-        with temporary.open("r+b") as file:
-            sync(file)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _opened(path: Path, packed: bool) -> Iterator[IO[bytes]]:
+    with path.open("wb") as file:
+        if packed:
+            # Without name and time, so that the same records give the same bytes.
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as content:
+                yield cast(IO[bytes], content)
+        else:
+            yield file
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield the records of a complete spool one by one."""
+    with path.open("rb") as file:
+        for line in file:
+            yield json.loads(line)

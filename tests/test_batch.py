@@ -1,6 +1,8 @@
 """Batch tagging from the command line: answers, errors, and going on after any interruption."""
 
+import gzip
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -12,16 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_documents import make_docx, make_pdf
 
 from models import store
-from models.artifact import TAGGER_FILE
+from models.artifact import TAGGER_FILE, file_hash
 from models.tagger import Tagger
-from serving import batch, spool
-from serving.inputs import Position, list_sources, read_units
+from serving import batch, manifest
 from serving.records import paragraphs_of, tag_paragraphs
+from serving.run_files import beside
+from serving.spool import Spool
+from serving.tables import Columns
+from serving.units import Position, read_units
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "seeds"
+# Paragraphs of one part of the output.
+PART = 200
 NEWS = ["县委统战部召开民主党派座谈会。", "应急管理局检查矿山消防隐患。", "果农开网店直播卖苹果三万斤。"]
 
 Tag = Callable[..., int]
@@ -29,8 +37,8 @@ Tag = Callable[..., int]
 
 @pytest.fixture
 def tag(tiny_artifact: Path) -> Tag:
-    def run(place: Path | str, out: Path | str) -> int:
-        return batch.main([str(place), str(out), "--model", str(tiny_artifact)])
+    def run(place: Path | str, out: Path | str, *options: str) -> int:
+        return batch.main([str(place), str(out), "--model", str(tiny_artifact), *options])
 
     return run
 
@@ -72,7 +80,7 @@ def test_seeds_give_the_records_that_the_service_gives(
             expected += tag_paragraphs(tagger, paragraphs_of(file.read(), "text", str(path)))
     records = read_lines(tmp_path / "o.jsonl")
     assert records == expected
-    assert names(tmp_path) == ["o.jsonl"]
+    assert names(tmp_path) == ["o.jsonl", "o.jsonl.manifest.json"]
     counts = {topic: sum(topic in record["topics"] for record in records) for topic in records[0]["scores"]}
     answers = [record["answer"] for record in records]
     assert capsys.readouterr().out == (
@@ -88,7 +96,7 @@ def test_one_article_to_other_formats(tag: Tag, tmp_path: Path, ending: str) -> 
     out = tmp_path / f"o{ending}"
     out.write_text("old")
     assert tag(article, out) == 0
-    assert names(tmp_path) == [out.name]
+    assert names(tmp_path) == [out.name, f"{out.name}.manifest.json"]
     assert out.stat().st_size > 10_000
 
 
@@ -99,7 +107,7 @@ def test_errors_are_listed_and_the_rest_is_tagged(tag: Tag, tmp_path: Path, caps
         {
             "source": str(tmp_path / "in" / "000.md"),
             "line": None,
-            "reason": f"{tmp_path / 'in' / '000.md'}: not text in UTF-8, UTF-16 or GB18030; save it as UTF-8 text",
+            "reason": f"{tmp_path / 'in' / '000.md'}: not text in UTF-8, UTF-16, GB18030 or Big5; save it as UTF-8 text",
         }
     ]
     assert len(out.read_text(encoding="utf-8").splitlines()) == 1 + 4 * len(NEWS)
@@ -108,7 +116,7 @@ def test_errors_are_listed_and_the_rest_is_tagged(tag: Tag, tmp_path: Path, caps
     assert "1 could not be tagged" in said.err
     (tmp_path / "in" / "000.md").unlink()
     assert tag(tmp_path / "in", out) == 0
-    assert names(tmp_path) == ["in", "o.csv"]
+    assert names(tmp_path) == ["in", "o.csv", "o.csv.manifest.json"]
 
 
 def test_requests_that_cannot_work_are_refused(
@@ -123,9 +131,9 @@ def test_requests_that_cannot_work_are_refused(
     before = names(tmp_path)
     for place, out, message in [
         ("nowhere", "o.csv", "nowhere: no such file or folder"),
-        ("empty", "o.csv", "empty: no article file in this folder"),
-        ("folder.csv", "o.csv", "folder.csv: no article file in this folder"),
-        ("in.jsonl", "o.xlsx", "OUT is o.xlsx; its ending must be one of .jsonl .csv .parquet"),
+        ("empty", "o.csv", "empty: no file to tag there"),
+        ("folder.csv", "o.csv", "folder.csv: no file to tag there"),
+        ("in.jsonl", "o.xlsx", "OUT is o.xlsx; its ending must be one of .jsonl .csv .parquet .jsonl.gz .csv.gz"),
         ("in.jsonl", "lost/o.csv", "lost: no such folder; create it"),
         ("in.jsonl", "folder.csv", "folder.csv is a folder"),
         ("in.jsonl", "./in.jsonl", "IN is in.jsonl, which this run would overwrite"),
@@ -158,36 +166,49 @@ def test_the_model_in_use_is_the_default(
     assert {record["model"] for record in read_lines(tmp_path / "o.jsonl")} == {"tiny-1"}
 
 
+def request(place: Path, out: Path, artifact: Path) -> batch.Request:
+    return batch.Request(str(place), out, str(artifact), Columns(), PART)
+
+
 def interrupt_after(n: int, place: Path, out: Path, artifact: Path) -> None:
     """Leave what a run leaves that is killed while it writes its unit number `n`, from 0."""
-    job = batch.prepare(place, out, str(artifact))
-    with spool.Spool(out, job.identity, job.topics) as begun:
-        for unit in list(read_units(list_sources(place), Position()))[:n]:
-            begun.commit(unit, tag_paragraphs(job.tagger, unit.paragraphs))
-    for ending in (".partial", ".partial.errors"):
-        with spool.beside(out, ending).open("ab") as file:
+    with batch.prepared(request(place, out, artifact)) as job, Spool(out, job.identity, job.topics, PART) as begun:
+        tagger = Tagger(artifact)
+        for unit in list(read_units(job.sources, Position(), Columns()))[:n]:
+            begun.commit(unit, tag_paragraphs(tagger, unit.paragraphs))
+    for ending in (f".partial.{begun.tally.paragraphs // PART + 1:05}", ".partial.errors", ".partial.inputs"):
+        with beside(out, ending).open("ab") as file:
             file.write(b'{"id": "cut sho')
-    for ending in (".tmp", ".partial.state.tmp"):
-        spool.beside(out, ending).write_bytes(b"half")
+    for ending in (".partial.00001.ready.tmp", ".partial.state.tmp", ".partial.lock"):
+        beside(out, ending).write_bytes(b"half")
 
 
-@pytest.mark.parametrize("n", range(5))
+def sharded(tag: Tag) -> Tag:
+    return lambda place, out: tag(place, out, "--shard", str(PART))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("n", range(4))
 def test_goes_on_after_every_unit(
     tag: Tag, tiny_artifact: Path, tmp_path: Path, n: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place, undisturbed, out = write_lines(tmp_path / "in.jsonl", 600), tmp_path / "u.csv", tmp_path / "o.csv"
-    assert tag(place, undisturbed) == 1
+    place = write_lines(tmp_path / "in.jsonl", 600)
+    for folder in ("u", "o"):
+        (tmp_path / folder).mkdir()
+    assert sharded(tag)(place, tmp_path / "u" / "o.csv") == 1
     summary = capsys.readouterr().out
+    out = tmp_path / "o" / "o.csv"
     interrupt_after(n, place, out, tiny_artifact)
-    assert tag(place, out) == 1
+    assert sharded(tag)(place, out) == 1
     said = capsys.readouterr()
-    done = [0, 256, 511, 599, 599][n]
+    done = [0, 256, 511, 599][n]
     assert (f"continuing an interrupted run after {done} paragraphs" in said.err) == bool(n)
-    assert said.out == summary.replace("u.csv", "o.csv")
-    assert out.read_bytes() == undisturbed.read_bytes()
-    problems, expected = tmp_path / "o.csv.errors.jsonl", tmp_path / "u.csv.errors.jsonl"
-    assert problems.read_bytes() == expected.read_bytes()
-    assert names(tmp_path) == sorted(["in.jsonl", out.name, problems.name, undisturbed.name, expected.name])
+    assert said.out == summary.replace("/u/", "/o/")
+    assert contents(out.parent) == contents(tmp_path / "u")
+    assert names(out.parent) == [f"o-0000{i}.csv" for i in (1, 2, 3)] + ["o.csv.errors.jsonl", "o.csv.manifest.json"]
 
 
 def change_input(place: Path, artifact: Path, out: Path) -> None:
@@ -200,11 +221,11 @@ def change_model(place: Path, artifact: Path, out: Path) -> None:
 
 
 def lose_records(place: Path, artifact: Path, out: Path) -> None:
-    os.truncate(spool.beside(out, ".partial"), 10)
+    os.truncate(beside(out, ".partial.00002"), 10)
 
 
 def damage_state(place: Path, artifact: Path, out: Path) -> None:
-    spool.beside(out, ".partial.state").write_text("[]")
+    beside(out, ".partial.state").write_text("[]")
 
 
 @pytest.mark.parametrize(
@@ -231,20 +252,27 @@ def test_starts_anew_when_it_must(
         (artifact / path.name).write_bytes(path.read_bytes())
     interrupt_after(1, place, out, artifact)
     disturb(place, artifact, out)
-    assert batch.main([str(place), str(out), "--model", str(artifact)]) == 1
+    assert batch.main([str(place), str(out), "--model", str(artifact), "--shard", str(PART)]) == 1
     assert f"starting anew, the interrupted run cannot be continued: {why}" in capsys.readouterr().err.replace(
         f"{tmp_path}/", ""
     )
-    assert [record["id"] for record in read_lines(out)] == [f"p{i}" for i in range(300) if i != 150]
-    assert names(tmp_path) == ["in.jsonl", "model", "o.jsonl", "o.jsonl.errors.jsonl"]
+    records = [record for number in (1, 2) for record in read_lines(tmp_path / f"o-0000{number}.jsonl")]
+    assert [record["id"] for record in records] == [f"p{i}" for i in range(300) if i != 150]
+    assert names(tmp_path) == [
+        "in.jsonl",
+        "model",
+        "o-00001.jsonl",
+        "o-00002.jsonl",
+        "o.jsonl.errors.jsonl",
+        "o.jsonl.manifest.json",
+    ]
 
 
 def test_two_runs_do_not_write_the_same_output(
     tag: Tag, tiny_artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place, out = write_lines(tmp_path / "in.jsonl", 3), tmp_path / "o.jsonl"
-    job = batch.prepare(place, out, str(tiny_artifact))
-    with spool.Spool(out, job.identity, job.topics):
+    with batch.prepared(request(place, out, tiny_artifact)):
         assert tag(place, out) == 2
         assert "another run writes the same output" in capsys.readouterr().err
     assert tag(place, out) == 1
@@ -259,23 +287,94 @@ def test_a_full_disk_keeps_what_is_done(
         raise OSError("No space left on device")
 
     with monkeypatch.context() as disk:
-        disk.setattr(batch, "write_output", fail)
+        disk.setattr(manifest, "write_problems", fail)
         assert tag(place, out) == 2
     assert "No space left on device; when that is solved, run the same command again" in capsys.readouterr().err
-    assert not out.exists()
+    assert not beside(out, ".manifest.json").exists()
     assert tag(place, out) == 1
     assert "continuing an interrupted run after 299 paragraphs" in capsys.readouterr().err
     assert len(read_lines(out)) == 299
 
 
-def start(place: Path, out: Path, artifact: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "serving.batch", str(place), str(out), "--model", str(artifact)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def manifest_of(out: Path) -> Any:
+    return json.loads(beside(out, ".manifest.json").read_text(encoding="utf-8"))
+
+
+def test_the_manifest_lists_what_was_read_and_written(
+    tag: Tag, tiny_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_articles(Path("in"), 4)
+    Path("in/t.csv").write_text("nr,正文\n1,县委召开座谈会\n2,\n", encoding="utf-8")
+    assert tag("in", "o.jsonl", "--text", "正文", "--id", "nr", "--shard", "7") == 1
+    found = manifest_of(Path("o.jsonl"))
+    assert found["model"] == {"version": "tiny-1", "sha256": file_hash(tiny_artifact / TAGGER_FILE)}
+    assert found["options"] == {"in": "in", "text": "正文", "id": "nr", "shard": 7}
+    assert {key: found["counts"][key] for key in ("sources", "without_paragraph", "paragraphs", "errors")} == {
+        "sources": 7,
+        "without_paragraph": 1,
+        "paragraphs": 13,
+        "errors": 2,
+    }
+    assert [(part["path"], part["paragraphs"]) for part in found["outputs"]] == [
+        ("o-00001.jsonl", 7),
+        ("o-00002.jsonl", 6),
+    ]
+    assert [source["path"] for source in found["inputs"]] == sorted(path.as_posix() for path in Path("in").iterdir())
+    for file in (*found["outputs"], *found["inputs"], found["errors"]):
+        path = Path(file["path"])
+        assert (file["bytes"], file["sha256"]) == (path.stat().st_size, file_hash(path))
+    assert [record["id"] for record in read_lines(Path("o-00002.jsonl"))][-1] == "1"
+    assert [problem["line"] for problem in read_lines(Path("o.jsonl.errors.jsonl"))] == [None, 3]
+
+
+def test_a_run_replaces_all_files_of_the_one_before(tag: Tag, tmp_path: Path) -> None:
+    place, out = write_lines(tmp_path / "in.jsonl", 30), tmp_path / "o.csv.gz"
+    (tmp_path / "o-00009.csv.gz").write_text("not of a run")
+    assert tag(place, out, "--shard", "5") == 1
+    kept = ["in.jsonl", "o-00009.csv.gz"]
+    rest = ["o.csv.gz.errors.jsonl", "o.csv.gz.manifest.json"]
+    assert names(tmp_path) == sorted([*kept, *rest, *(f"o-0000{i}.csv.gz" for i in range(1, 7))])
+    assert tag(place, out) == 1
+    assert names(tmp_path) == sorted([*kept, *rest, out.name])
+    assert tag(place, out, "--shard", "20") == 1
+    assert names(tmp_path) == sorted([*kept, *rest, "o-00001.csv.gz", "o-00002.csv.gz"])
+
+
+def test_parts_are_cut_alike_whatever_the_units(tag: Tag, tmp_path: Path) -> None:
+    place = write_lines(tmp_path / "in.jsonl", 601)
+    assert tag(place, tmp_path / "w.jsonl") == 1
+    assert tag(place, tmp_path / "o.jsonl", "--shard", "100") == 1
+    parts = [tmp_path / f"o-0000{number}.jsonl" for number in range(1, 7)]
+    assert [len(read_lines(part)) for part in parts] == [100] * 6
+    assert b"".join(part.read_bytes() for part in parts) == (tmp_path / "w.jsonl").read_bytes()
+
+
+def test_articles_of_all_kinds_and_tables_in_one_run(tag: Tag, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.docx").write_bytes(make_docx())
+    (folder / "b.pdf").write_bytes(make_pdf(NEWS))
+    (folder / "c.txt.gz").write_bytes(gzip.compress("\n\n".join(NEWS).encode("gb18030")))
+    (folder / "d.jsonl").write_text(json.dumps({"text": NEWS[0]}) + "\n")
+    (folder / "e.pdf").write_bytes(make_pdf([""]))
+    assert tag(folder, tmp_path / "o.jsonl") == 1
+    texts = {}
+    for record in read_lines(tmp_path / "o.jsonl"):
+        texts.setdefault(Path(record["article"]).name, []).append(record["text"])
+    assert texts == {"a.docx": NEWS, "b.pdf": NEWS, "c.txt.gz": NEWS, "d.jsonl": NEWS[:1]}
+    (problem,) = read_lines(tmp_path / "o.jsonl.errors.jsonl")
+    assert "e.pdf: a PDF without text, probably scanned" in problem["reason"]
+
+
+def start(place: Path | str, out: Path, artifact: Path, *options: str, stdin: Any = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "serving.batch", str(place), str(out), "--model", str(artifact), *options]
+    return subprocess.Popen(command, cwd=ROOT, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def stop_after_progress(process: subprocess.Popen[str], out: Path, with_signal: signal.Signals, delay: float) -> str:
     """Wait until the run has saved a unit more, and a little longer; stop it and return what it said."""
-    state = spool.beside(out, ".partial.state")
+    state = beside(out, ".partial.state")
     before = state.stat().st_mtime_ns if state.exists() else None
     while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == before):
         time.sleep(0.001)
@@ -285,24 +384,76 @@ def stop_after_progress(process: subprocess.Popen[str], out: Path, with_signal: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["articles", "lines"])
-def test_killed_runs_give_the_same_bytes(tag: Tag, tiny_artifact: Path, tmp_path: Path, kind: str) -> None:
-    place = write_lines(tmp_path / "in.jsonl", 1500) if kind == "lines" else write_articles(tmp_path / "in", 150)
-    undisturbed, out = tmp_path / "u.parquet", tmp_path / "o.parquet"
-    assert tag(place, undisturbed) == 1
+def test_standard_input_is_tagged_and_goes_on(tag: Tag, tiny_artifact: Path, tmp_path: Path) -> None:
+    place = write_lines(tmp_path / "in.jsonl", 1500)
+    out = tmp_path / "o.jsonl"
+    with place.open("rb") as stdin:
+        stop_after_progress(start("-", out, tiny_artifact, stdin=stdin), out, signal.SIGKILL, 0)
+    with place.open("rb") as stdin:
+        said = start("-", out, tiny_artifact, stdin=stdin).communicate(timeout=60)[1]
+    assert "continuing an interrupted run" in said
+    assert tag(place, tmp_path / "u.jsonl") == 1
+    expected = [{**record, "article": "-"} for record in read_lines(tmp_path / "u.jsonl")]
+    assert read_lines(out) == expected
+    (source,) = manifest_of(out)["inputs"]
+    assert source == {"path": "-", "bytes": place.stat().st_size, "sha256": file_hash(place)}
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+def write_mixed(folder: Path) -> Path:
+    write_articles(folder, 12)
+    write_lines(folder / "005.jsonl", 320)
+    (folder / "010.csv.gz").write_bytes(gzip.compress(("text\n" + f"{NEWS[1]}\n" * 200 + ",\n").encode("gb18030")))
+    return folder
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_gives_the_same_bytes(tiny_artifact: Path, tmp_path: Path) -> None:
+    """Kill at moments spread over the whole run, from before its first unit to its very end."""
+    place, undisturbed, out = write_mixed(tmp_path / "in"), tmp_path / "u" / "o.parquet", tmp_path / "o" / "o.parquet"
+    options = (place, tiny_artifact)
+    undisturbed.parent.mkdir()
+    out.parent.mkdir()
     chance = random.Random(5)
-    killed = 0
-    for _ in range(4):
-        process = start(place, out, tiny_artifact)
-        stop_after_progress(process, out, signal.SIGKILL, chance.uniform(0, 0.15))
-        killed += process.returncode == -signal.SIGKILL
-        if out.exists():
-            break
-    assert killed
-    assert tag(place, out) == 1
-    assert out.read_bytes() == undisturbed.read_bytes()
-    assert spool.beside(out, ".errors.jsonl").read_bytes() == spool.beside(undisturbed, ".errors.jsonl").read_bytes()
-    assert not list(tmp_path.glob("*.partial*")) + list(tmp_path.glob("*.tmp"))
+    begun = time.monotonic()
+    assert run_forked(*options, undisturbed, None) == 1
+    whole = time.monotonic() - begun
+    expected = contents(undisturbed.parent)
+    kills = 0
+    while kills < 20:
+        # From the start of a run or of its continuation, so that some get far and some nowhere.
+        if run_forked(*options, out, chance.uniform(0, whole * chance.random())) == -signal.SIGKILL:
+            kills += 1
+        else:
+            assert contents(out.parent) == expected
+            for path in out.parent.iterdir():
+                path.unlink()
+    assert run_forked(*options, out, None) == 1
+    assert contents(out.parent) == expected
+    assert names(out.parent) == [
+        *(f"o-{number:05}.parquet" for number in range(1, 5)),
+        "o.parquet.errors.jsonl",
+        "o.parquet.manifest.json",
+    ]
+
+
+def run_forked(place: Path, artifact: Path, out: Path, seconds: float | None) -> int:
+    """Run in a process that has imported everything already; kill it after a time; return how it ended."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["serving.batch"])
+    arguments = [str(place), str(out), "--model", str(artifact), "--shard", "150"]
+    process = context.Process(target=exit_with_status, args=(arguments,))
+    process.start()
+    process.join(seconds)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def exit_with_status(arguments: list[str]) -> None:
+    sys.exit(batch.main(arguments))
 
 
 @pytest.mark.slow

@@ -1,167 +1,135 @@
-"""Sources of batch tagging: what is found, how it is cut into units, what is refused and why."""
+"""What batch tagging finds to read: by name, folder and pattern, each file once, never its own output."""
 
 import json
 import os
-import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from serving.inputs import MAX_ARTICLE_BYTES, MAX_LINE_BYTES, Position, Unit, fingerprint, list_sources, read_units
+from serving.inputs import Source, fingerprint, list_sources, split_places
 
 NEWS = "县委统战部召开民主党派座谈会，通报全县经济社会发展情况。"
 
 
-def read_all(place: Path, start: Position | None = None) -> list[Unit]:
-    return list(read_units(list_sources(place), start or Position()))
-
-
-def write_lines(path: Path, n: int) -> Path:
-    path.write_text("".join(json.dumps({"id": f"p{i}", "text": f"{NEWS}{i}"}) + "\n" for i in range(n)))
-    return path
-
-
-def test_articles_keep_the_path_as_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "in" / "deep").mkdir(parents=True)
-    (tmp_path / "in" / "b.txt").write_text(f"{NEWS}\n\n{NEWS}又开一次。\n", encoding="utf-8")
-    (tmp_path / "in" / "deep" / "a.HTML").write_text(f"<article><p>{NEWS}</p></article>", encoding="utf-8")
-    (tmp_path / "in" / "deep" / "c.md").write_text(f"# 标题\n\n{NEWS}\n", encoding="utf-8")
-    (tmp_path / "in" / "notes.pdf").write_bytes(b"%PDF")
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    units = read_all(Path("./in"))
-    assert [(p.id, p.article, p.index) for unit in units for p in unit.paragraphs] == [
-        ("in/b.txt#0", "in/b.txt", 0),
-        ("in/b.txt#1", "in/b.txt", 1),
-        ("in/deep/a.HTML#0", "in/deep/a.HTML", 0),
-        ("in/deep/c.md#0", "in/deep/c.md", 0),
+    return tmp_path
+
+
+def put(*names: str) -> None:
+    for name in names:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{name} {NEWS}", encoding="utf-8")
+
+
+def find(places: str, out: str = "out.csv") -> list[Source]:
+    return list_sources(places, Path(out), Path("stdin"))
+
+
+def names(places: str, out: str = "out.csv") -> list[str]:
+    return [source.name for source in find(places, out)]
+
+
+def test_a_folder_holds_articles_and_tables(folder: Path) -> None:
+    put("in/b.txt", "in/deep/a.HTML", "in/t.CSV", "in/deep/p.parquet", "in/l.jsonl.gz", "in/d.docx", "in/x.pdf.zst")
+    put("in/notes.doc", "in/a.json", "in/a.zip", "in/b.tar.gz", "in/c.gz")
+    found = [
+        "in/b.txt",
+        "in/d.docx",
+        "in/deep/a.HTML",
+        "in/deep/p.parquet",
+        "in/l.jsonl.gz",
+        "in/t.CSV",
+        "in/x.pdf.zst",
     ]
-    assert [unit.end for unit in units] == [Position(1), Position(2), Position(3)]
+    assert names("in") == names("./in/") == found
+    assert [source.name for source in find("in") if source.is_table] == [found[3], found[4], found[5]]
+    assert names(str(folder / "in")) == [str(folder / name) for name in found]
 
 
-def test_lines_are_taken_as_they_are(tmp_path: Path) -> None:
-    path = tmp_path / "in.jsonl"
-    path.write_text(
-        '\ufeff{"id": "a", "text": "第一段\\n\\n第二段", "date": 1}\n\n{"id": "b", "text": " x "}', encoding="utf-8"
+def test_several_places_are_read_in_their_order_and_each_file_once() -> None:
+    put("b.txt", "a.txt", "in/x y.md", "in/c.md", "in/deep/d.md")
+    assert names("b.txt a.txt b.txt") == ["b.txt", "a.txt"]
+    assert names("*.txt 'in/x y.md' in") == ["a.txt", "b.txt", "in/x y.md", "in/c.md", "in/deep/d.md"]
+    assert names("in/**/*.md") == ["in/c.md", "in/deep/d.md", "in/x y.md"]
+    assert names("i*") == ["in/c.md", "in/deep/d.md", "in/x y.md"]
+    assert names("in/x y.md") == ["in/x y.md"]
+
+
+def test_a_pattern_that_is_a_name_is_the_name() -> None:
+    put("a[1].txt", "a1.txt")
+    assert names("a[1].txt") == ["a[1].txt"]
+
+
+def test_standard_input_is_its_copy() -> None:
+    put("stdin", "a.txt")
+    first, second = find("- a.txt")
+    assert (first.name, first.path, first.is_table) == ("-", Path("stdin"), True)
+    assert second.name == "a.txt"
+    stamp = first.stamp
+    put("stdin")
+    assert find("-")[0].stamp == stamp
+
+
+def test_what_runs_have_written_is_not_tagged_again() -> None:
+    put(
+        "a.jsonl",
+        "out.csv",
+        "out-00001.csv",
+        "out-1.csv",
+        "out.csv.errors.jsonl",
+        "old.jsonl",
+        "old.jsonl.errors.jsonl",
     )
-    (first, second) = read_all(path)[0].paragraphs
-    assert (first.id, first.text, first.index, first.spans) == ("a", "第一段\n\n第二段", 0, ((0, 8),))
-    assert (second.id, second.text, second.index, second.headline) == ("b", " x ", 2, "")
-    assert first.article == second.article == path.as_posix()
+    manifest = {"outputs": [{"path": "old.jsonl"}], "errors": {"path": "old.jsonl.errors.jsonl"}}
+    Path("old.jsonl.manifest.json").write_text(json.dumps(manifest))
+    Path("odd.manifest.json").write_text("[]")
+    assert names(".") == names("*") == ["a.jsonl", "out-1.csv"]
+    assert names("old.jsonl") == ["old.jsonl"]
+    for name in ("out.csv", "./out-00001.csv", "out.csv.errors.jsonl"):
+        with pytest.raises(ValueError, match=r"which this run would overwrite; give OUT another name"):
+            find(name)
+
+
+def test_the_same_file_under_another_name_is_marked() -> None:
+    put("a.txt", "c.txt")
+    Path("b.txt").symlink_to("a.txt")
+    os.link("c.txt", "d.txt")
+    assert [source.same_as for source in find(".")] == [None, "a.txt", None, "c.txt"]
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    ("places", "message"),
     [
-        (b'{"id": "a", "text": "x"', "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b'{"id": ' + b"9" * 5000 + b', "text": "x"}', "not JSON"),
-        (b'["a", "x"]', 'write {"id": …, "text": …}'),
-        (b'{"text": "x"}', "'id' is missing"),
-        (b'{"id": "a"}', "'text' is missing"),
-        (b'{"id": 7, "text": "x"}', "'id' is 7; write it as a JSON string"),
-        (b'{"id": "a", "text": ["x"]}', "'text' is ['x']; write it"),
-        (b'{"id": "a", "text": null}', "'text' is None"),
-        (b'{"id": " ", "text": "x"}', "'id' is blank"),
-        ('{"id": "a", "text": "\u3000\\n"}'.encode(), "'text' is blank"),
-        (b'{"id": "a", "text": "x\\ud800"}', "'text' holds half a surrogate pair"),
-        (b'{"id": "\\udfff", "text": "x"}', "'id' holds half a surrogate pair"),
-        ('{"id": "a", "text": "县委"}'.encode("gbk"), "not UTF-8"),
-        (b'{"id": "a", "text": "' + b"x" * MAX_LINE_BYTES * 3 + b'"}', "longer than"),
+        ("nowhere", "nowhere: no such file or folder"),
+        ("a.txt nowhere", "nowhere: no such file or folder"),
+        ("'a.txt", "IN is 'a.txt: No closing quotation; put names with blanks in quotes"),
+        ("scan.doc", r"scan\.doc: cannot be tagged; expected a file of \.txt .* \.parquet .*, or a folder"),
+        ("empty", r"empty: no file to tag there; expected files of \.txt"),
+        ("*.parquet", r"\*\.parquet: no file to tag there"),
     ],
 )
-def test_bad_line_is_reported_and_the_next_is_read(tmp_path: Path, line: bytes, reason: str) -> None:
-    path = tmp_path / "in.jsonl"
-    path.write_bytes(b"\n" + line + b'\n{"id": "good", "text": "x"}\n')
-    units = read_all(path)
-    (problem,) = [problem for unit in units for problem in unit.problems]
-    assert (problem.source, problem.line) == (str(path), 2)
-    assert reason in problem.reason
-    assert len(problem.reason) < 200
-    assert [(p.id, p.index) for unit in units for p in unit.paragraphs] == [("good", 2)]
+def test_there_must_be_something_to_read(places: str, message: str) -> None:
+    put("a.txt", "scan.doc", "empty/list.json")
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        find(places)
 
 
-def test_longest_line_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "in.jsonl"
-    line = b'{"id": "a", "text": "' + b"x" * (MAX_LINE_BYTES - 24) + b'"}\n'
-    assert len(line) == MAX_LINE_BYTES
-    path.write_bytes(line * 3)
-    units = read_all(path)
-    assert [len(unit.paragraphs) for unit in units] == [1, 1, 1, 0]
-    assert not any(unit.problems for unit in units)
+def test_names_are_split_as_a_shell_does() -> None:
+    assert split_places('a "b c" - d*') == ["a", "b c", "-", "d*"]
 
 
-def test_units_are_bounded_and_read_one_at_a_time(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "in.jsonl", 600)
-    units = read_units(list_sources(path), Position())
-    first = next(units)
-    assert (len(first.paragraphs), first.end) == (256, Position(0, first.size, 256))
-    assert [len(unit.paragraphs) for unit in units] == [256, 88, 0]
-
-
-def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
-    def peak(n: int) -> int:
-        sources = list_sources(write_lines(tmp_path / "in.jsonl", n))
-        tracemalloc.start()
-        for _ in read_units(sources, Position()):
-            pass
-        found = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return found
-
-    assert peak(20_000) < 1.5 * peak(1_000)
-
-
-def test_reading_goes_on_from_the_end_of_any_unit(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "in.jsonl", 600)
-    units = read_all(path)
-    assert units[-1].end == Position(1)
-    for place, unit in enumerate(units):
-        assert read_all(path, unit.end) == units[place + 1 :]
-
-
-def test_unreadable_articles_are_reported(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text(NEWS, encoding="utf-8")
-    (tmp_path / "b.txt").write_bytes(b"\x00\x01\xff")
-    with (tmp_path / "c.txt").open("wb") as file:
-        file.truncate(MAX_ARTICLE_BYTES + 1)
-    (tmp_path / "d.txt").symlink_to("a.txt")
-    (tmp_path / "e.md").touch()
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/f\xb1\xea.txt")).write_text(NEWS, encoding="utf-8")
-    sources = list_sources(tmp_path)
-    (tmp_path / "a.txt").rename(tmp_path / "z.txt")
-    units = list(read_units(sources, Position()))
-    reasons = {problem.source: problem.reason for unit in units for problem in unit.problems}
-    assert [Path(source).name for source in reasons] == ["a.txt", "b.txt", "c.txt", "d.txt", "f\\udcb1\\udcea.txt"]
-    assert [unit.end.sources for unit in units] == [1, 2, 3, 4, 5, 6]
-    for reason, expected in zip(
-        reasons.values(),
-        ["No such file", "not text in UTF-8", "split the file", "a.txt, which is tagged already", "rename it"],
-        strict=True,
-    ):
-        assert expected in reason
-
-
-def test_there_must_be_something_to_read(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "scan.pdf").touch()
-    (tmp_path / "empty" / "list.jsonl").touch()
-    with pytest.raises(FileNotFoundError, match="nowhere: no such file or folder"):
-        list_sources(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"scan\.pdf: cannot be tagged; expected a file of \.txt .* \.jsonl"):
-        list_sources(tmp_path / "scan.pdf")
-    with pytest.raises(ValueError, match=r"empty: no article file in this folder; expected files of \.txt"):
-        list_sources(tmp_path / "empty")
-
-
-def test_fingerprint_sees_every_change(tmp_path: Path) -> None:
+def test_fingerprint_sees_every_change() -> None:
     seen = []
-    (tmp_path / "a.txt").write_text("x")
-    seen.append(fingerprint(list_sources(tmp_path)))
-    assert fingerprint(list_sources(tmp_path)) == seen[0]
-    os.utime(tmp_path / "a.txt", ns=(1, 1))
-    seen.append(fingerprint(list_sources(tmp_path)))
-    (tmp_path / "b.txt").write_text("x")
-    seen.append(fingerprint(list_sources(tmp_path)))
-    (tmp_path / "b.txt").rename(tmp_path / "c.txt")
-    seen.append(fingerprint(list_sources(tmp_path)))
+    put("in/a.txt")
+    seen.append(fingerprint(find("in")))
+    assert fingerprint(find("in")) == seen[0]
+    os.utime("in/a.txt", ns=(1, 1))
+    seen.append(fingerprint(find("in")))
+    put("in/b.txt")
+    seen.append(fingerprint(find("in")))
+    Path("in/b.txt").rename("in/c.txt")
+    seen.append(fingerprint(find("in")))
     assert len(set(seen)) == 4

@@ -1,6 +1,7 @@
 """Output files of batch tagging: the same content in all three formats, and never half a file."""
 
 import csv
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from pyarrow import parquet
 
 from models.tagger import Tagger
 from serving import outputs
+from serving.manifest import write_problems
 from serving.messages import Record
-from serving.outputs import FIELDS, write_output, write_problems
+from serving.outputs import ENDINGS, FIELDS, ending_of_output, write_output
 from serving.records import paragraphs_of, tag_paragraphs, taken_as_is
 
 SOURCE = """本报讯 县委统战部召开座谈会，
@@ -61,14 +63,14 @@ def test_columns_are_the_fields_of_a_record(records: list[dict[str, Any]]) -> No
 
 
 def test_jsonl_is_the_records(records: list[dict[str, Any]], spool: Path, topics: list[str], tmp_path: Path) -> None:
-    write_output(spool, tmp_path / "o.jsonl", topics)
+    write_output(spool, tmp_path / "o.jsonl", ".jsonl", topics)
     with (tmp_path / "o.jsonl").open(encoding="utf-8", newline="\n") as file:
         assert [json.loads(line) for line in file] == records
 
 
 def test_csv_holds_the_records(records: list[dict[str, Any]], spool: Path, topics: list[str], tmp_path: Path) -> None:
     out = tmp_path / "o.CSV"
-    write_output(spool, out, topics)
+    write_output(spool, out, ending_of_output(out), topics)
     assert out.read_bytes().startswith(b"\xef\xbb\xbfid,article,")
     with out.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -89,7 +91,7 @@ def test_parquet_holds_the_records(
     records: list[dict[str, Any]], spool: Path, topics: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outputs, "ROW_GROUP", 4)
-    write_output(spool, tmp_path / "o.parquet", topics)
+    write_output(spool, tmp_path / "o.parquet", ".parquet", topics)
     with parquet.ParquetFile(tmp_path / "o.parquet") as file:
         assert file.num_row_groups == -(-len(records) // 4)
         table = file.read()
@@ -109,7 +111,7 @@ def test_parquet_tells_a_topic_without_visible_evidence_from_one_not_given(
 ) -> None:
     record = {**records[0], "topics": topics[:2], "evidence": {topics[0]: [], topics[1]: [[0, 4], [6, 9]]}}
     (tmp_path / "spool").write_text(json.dumps(record) + "\n", encoding="utf-8")
-    write_output(tmp_path / "spool", tmp_path / "o.parquet", topics)
+    write_output(tmp_path / "spool", tmp_path / "o.parquet", ".parquet", topics)
     (row,) = parquet.read_table(tmp_path / "o.parquet").to_pylist()
     assert row["evidence"] == {**dict.fromkeys(topics), topics[0]: [], topics[1]: [[0, 4], [6, 9]]}
 
@@ -118,7 +120,7 @@ def test_parquet_tells_a_topic_without_visible_evidence_from_one_not_given(
 def test_no_record_is_a_file_too(ending: str, topics: list[str], tmp_path: Path) -> None:
     (tmp_path / "spool").touch()
     out = tmp_path / f"o{ending}"
-    write_output(tmp_path / "spool", out, topics)
+    write_output(tmp_path / "spool", out, ending, topics)
     if ending == ".parquet":
         assert parquet.read_table(out).num_rows == 0
     else:
@@ -132,9 +134,29 @@ def test_a_failure_leaves_the_old_file(ending: str, spool: Path, topics: list[st
     with spool.open("a") as file:
         file.write('{"id": "cut sho')
     with pytest.raises(ValueError, match="Unterminated string"):
-        write_output(spool, out, topics)
+        write_output(spool, out, ending, topics)
     assert out.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([out.name, "spool"])
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv"])
+def test_compressed_output_is_the_output_and_always_the_same(
+    ending: str, spool: Path, topics: list[str], tmp_path: Path
+) -> None:
+    write_output(spool, tmp_path / "plain", ending, topics)
+    for name in ("one", "two"):
+        write_output(spool, tmp_path / name, f"{ending}.gz", topics)
+    assert gzip.decompress((tmp_path / "one").read_bytes()) == (tmp_path / "plain").read_bytes()
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_the_ending_names_the_format() -> None:
+    assert [ending_of_output(Path(f"a.b{ending.upper()}")) for ending in ENDINGS] == list(ENDINGS)
+    for name in ("a.xlsx", "a.parquet.gz", "a", "a.gz"):
+        with pytest.raises(
+            ValueError, match=r"its ending must be one of \.jsonl \.csv \.parquet \.jsonl\.gz \.csv\.gz"
+        ):
+            ending_of_output(Path(name))
 
 
 def test_problems_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:

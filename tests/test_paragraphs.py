@@ -341,7 +341,7 @@ def test_paragraphs_lists_those_of_all_articles() -> None:
 
 def test_source_files_of_a_folder_and_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "sub.txt").mkdir()
-    for name in ("b.txt", "a.MD", "c.pdf", "sub.txt/d.html"):
+    for name in ("b.txt", "a.MD", "c.doc", "sub.txt/d.html"):
         (tmp_path / name).write_text("文", encoding="utf-8")
     assert [path.name for path in source_files(tmp_path)] == ["a.MD", "b.txt", "d.html"]
     assert source_files(tmp_path / "c.pdf") == [tmp_path / "c.pdf"]
@@ -359,9 +359,9 @@ def test_command_prints_paragraphs_and_what_was_left_out(capsys: pytest.CaptureF
 def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none.txt")]) == 1
     assert capsys.readouterr().err == f"{tmp_path / 'none.txt'}: no such file or folder\n"
-    (tmp_path / "a.pdf").write_bytes(b"%PDF")
-    assert main([str(tmp_path / "a.pdf")]) == 1
-    assert "a.pdf: not an article file" in capsys.readouterr().err
+    (tmp_path / "a.doc").write_bytes(b"DOC")
+    assert main([str(tmp_path / "a.doc")]) == 1
+    assert "a.doc: not an article file" in capsys.readouterr().err
 
 
 def test_gold_rows_name_existing_sources() -> None:
