@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from models.artifact import TopicDecision
 
 # Probabilities are given, and decided on, with this many decimals.
 DECIMALS = 4
+
+Answer = Literal["topics", "none", "unsure"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,13 @@ class Decisions:
     """bool: at or above the topic's threshold; of exclusive topics, the most probable."""
     uncertain: np.ndarray
     """bool: in the topic's uncertain band; of exclusive topics, only the given one can be."""
+
+    def answers(self) -> list[Answer]:
+        """Return each paragraph's answer: "unsure" if a topic is uncertain, else whether any is given."""
+        return [
+            "unsure" if uncertain.any() else "topics" if given.any() else "none"
+            for given, uncertain in zip(self.given, self.uncertain, strict=True)
+        ]
 
     def take(self, places: np.ndarray) -> "Decisions":
         """Return the decisions on the paragraphs at these places."""

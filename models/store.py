@@ -7,10 +7,13 @@ and `current`. A Bento has none of the three: without DUANBIAO_MODELS it serves 
 released model and leaves BentoML the home that it was started with.
 """
 
+import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from models.artifact import TAGGER_FILE
 
 MODELS = Path(__file__).resolve().parent
 RELEASED = MODELS / "released"
@@ -59,6 +62,16 @@ def resolve(name: str) -> Path:
             f"no model '{name}' in {STORE}; train one with 'make train', or delete {CURRENT} to use the released one"
         )
     return folder
+
+
+def find_version(version: str) -> Path | None:
+    """Return the artifact folder of a version as records name it, such as "20250102-030405"; None if there is none."""
+    released = json.loads((RELEASED / TAGGER_FILE).read_text(encoding="utf-8"))
+    if released["version"] == version:
+        return RELEASED
+    # Compared, not looked up: the version comes from a record, which may say anything.
+    found = (folder for folder in sorted(STORE.glob("models/*/*")) if folder.name == version and folder.is_dir())
+    return next(found, None)
 
 
 def save(tag: str, fill: Callable[[Path], None]) -> str:

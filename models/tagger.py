@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from models.artifact import LEXICON_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact, read_artifact
-from models.decisions import decide
+from models.decisions import Answer, decide
 from models.evidence import NOWHERE, Span, choose_clauses, clause_of_tokens, cut_clauses, spans_of
 from models.lexicon import Lexicon
 from models.runtime import Output, Runtime
@@ -22,8 +21,6 @@ WINDOW_OVERLAP = 64
 # A paragraph of more windows (30,000 characters and more) is no paragraph; the rest of it
 # is not read, and `truncated` says so.
 MAX_WINDOWS = 64
-
-Answer = Literal["topics", "none", "unsure"]
 
 
 # Compared by identity: arrays have no one answer to whether they are equal.
@@ -161,7 +158,7 @@ class Tagger:
         spans = _find_evidence(paragraph, outputs, given)
         topics = tuple(ids[topic] for topic in given)
         return Tags(
-            answer="unsure" if decided.uncertain[0].any() else "topics" if topics else "none",
+            answer=decided.answers()[0],
             topics=topics,
             scores=dict(zip(ids, decided.probabilities[0].tolist(), strict=True)),
             evidence=dict(zip(topics, spans, strict=True)),

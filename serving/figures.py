@@ -15,7 +15,8 @@ from typing import get_args
 from prometheus_client import Counter, Histogram
 
 from models.artifact import Artifact
-from models.tagger import Answer, Encoded, Tags
+from models.decisions import Answer
+from models.tagger import Encoded, Tags
 from serving.messages import Refusal
 
 MAX_MODELS = 50

@@ -6,6 +6,7 @@ import pytest
 from conftest import ROOT
 
 from models import store
+from models.artifact import read_artifact
 
 
 def test_without_a_pointer_the_released_model_is_in_use(tmp_path: Path) -> None:
@@ -62,10 +63,21 @@ def test_a_tag_is_found_in_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
 
 
+def test_a_version_is_found_by_what_records_call_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "STORE", tmp_path)
+    folder = tmp_path / "models" / "other" / "20250102-030405"
+    folder.mkdir(parents=True)
+    assert store.find_version("20250102-030405") == folder
+    assert store.find_version(read_artifact(store.RELEASED).version) == store.RELEASED
+    for version in ("20250102", "*", "", "../other/20250102-030405", "."):
+        assert store.find_version(version) is None
+
+
 SAVE = """
 import os, sys
 from pathlib import Path
 from models import store
+from models.artifact import read_artifact
 store.STORE = Path(sys.argv[1])
 os.environ["BENTOML_HOME"] = sys.argv[1]
 def files():

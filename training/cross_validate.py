@@ -1,7 +1,6 @@
 """Out-of-fold logits: each article is scored by a network that never saw it."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,6 @@ from training.fine_tune import Prepared, fit_network, is_main_process, predict_l
 from training.fit_lexicon import fit_lexicon
 from training.settings import TrainSettings
 from training.whole_files import write_whole
-
-OUT_OF_FOLD_FILE = "out_of_fold.jsonl"
 
 
 def out_of_fold_logits(paragraphs: Prepared, phrases: Prepared, settings: TrainSettings, folder: Path) -> np.ndarray:
@@ -42,28 +39,3 @@ def out_of_fold_logits(paragraphs: Prepared, phrases: Prepared, settings: TrainS
                 write_whole(path, json.dumps({examples.ids[place]: logits[place].tolist() for place in held_out}))
         logits[held_out] += fit_lexicon(known.examples).logits(examples.take(held_out).texts)
     return logits
-
-
-def write_out_of_fold(folder: Path, ids: Sequence[str], logits: np.ndarray) -> None:
-    """Keep the logits (paragraphs, topics) in an artifact folder."""
-    with (folder / OUT_OF_FOLD_FILE).open("w", encoding="utf-8") as file:
-        for example_id, row in zip(ids, logits, strict=True):
-            file.write(json.dumps({"id": example_id, "logits": [round(float(x), 5) for x in row]}) + "\n")
-
-
-def read_out_of_fold(folder: Path, ids: Sequence[str]) -> np.ndarray:
-    """Return the logits (paragraphs, topics) that the training kept for these paragraphs.
-
-    Raises:
-        FileNotFoundError: the artifact keeps none.
-        ValueError: it keeps none of some paragraph.
-    """
-    path = folder / OUT_OF_FOLD_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: missing, so nothing can be said of unseen articles; train again")
-    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    kept = {row["id"]: row["logits"] for row in rows}
-    missing = [example_id for example_id in ids if example_id not in kept]
-    if missing:
-        raise ValueError(f"{path}: holds nothing for {missing[0]}; the annotations changed since, so train again")
-    return np.array([kept[example_id] for example_id in ids], dtype=np.float32)

@@ -14,10 +14,10 @@ import numpy as np
 from data.topics import Topic
 from models.artifact import Artifact, read_artifact
 from models.decisions import Decisions, decide
+from models.out_of_fold import read_out_of_fold
 from models.tagger import Tagger
 from training import baselines, pictures
 from training.blanking import Blanking, measure_blanking
-from training.cross_validate import read_out_of_fold
 from training.examples import Examples, from_phrases, split_by_group
 from training.metrics import interval, macro_f1, measure, micro_f1
 from training.whole_files import write_whole
@@ -61,7 +61,7 @@ def write_report(
     ids = [topic.id for topic in topics]
     if [topic.id for topic in artifact.topics] != ids:
         raise ValueError(f"{folder}: the model's topics are not those of the topics file; train again")
-    decided = decide(artifact.topics, read_out_of_fold(folder, examples.ids), artifact.exclusive)
+    decided = decide(artifact.topics, read_out_of_fold(folder).logits_of(examples.ids), artifact.exclusive)
     out.mkdir(parents=True, exist_ok=True)
     pictures.draw_reliability(out / "reliability.png", ids, examples.labels, decided.probabilities)
     pictures.draw_precision_recall(out / "precision_recall.png", ids, examples.labels, decided.probabilities)

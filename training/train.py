@@ -36,9 +36,10 @@ from models.artifact import (
 from models.decisions import decide
 from models.export import export_onnx
 from models.network import TopicNetwork
+from models.out_of_fold import write_out_of_fold
 from models.tagger import Tagger
 from training.calibrate import decide_topics
-from training.cross_validate import out_of_fold_logits, write_out_of_fold
+from training.cross_validate import out_of_fold_logits
 from training.examples import Examples, from_annotations, from_phrases
 from training.fine_tune import fit_network, is_main_process, prepare, tokenizer_of
 from training.fit_lexicon import fit_lexicon
@@ -190,7 +191,7 @@ def write_artifact(
     export_onnx(network, target / MODEL_FILE, encode(tokenizer, texts, artifact.max_length))
     tokenizer.save(str(target / TOKENIZER_FILE))
     fit_lexicon(data.paragraphs.joined(data.phrases)).save(target / LEXICON_FILE)
-    write_out_of_fold(target, data.paragraphs.ids, logits)
+    write_out_of_fold(target, data.paragraphs.ids, data.paragraphs.texts, logits)
     write_tagger_file(artifact, target)
     if data.test is not None:
         metrics = {**artifact.metrics, "test": measure_test(target, data.test)}
