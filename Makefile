@@ -25,7 +25,7 @@ NOT_AUDITED := echo "audit: failed, see above; 'not found on PyPI' or a connecti
   /pypi/NAME/VERSION/json could not be asked and nothing was audited: try again where pypi.org is reached" >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag split train evaluate compare validate check format test attack bench lock bento audit clean
+.PHONY: help setup serve tag summary split train evaluate compare validate check format test attack bench lock bento audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -49,6 +49,9 @@ serve: $(VENV)/.serve ## start the REST service on HOST:PORT (127.0.0.1:3000)
 tag: $(VENV)/.serve ## tag in batch: IN="files folders 'patterns*'" or -  OUT=.jsonl, .csv or .parquet  [TEXT= ID= SHARD= MODEL=]
 	@$(BIN)/python -m serving.batch "$(IN)" "$(OUT)" $(if $(TEXT),--text "$(TEXT)") $(if $(ID),--id "$(ID)") \
 	  $(if $(SHARD),--shard "$(SHARD)") $(if $(MODEL),--model "$(MODEL)")
+
+summary: $(VENV)/.summary ## what was tagged, by source and month, and drift: IN=.jsonl, .csv, .parquet, folder or glob; report/summary.md
+	@$(BIN)/python -m serving.summary "$(IN)"
 
 split: $(VENV)/.serve ## show how articles are cut into paragraphs, and what is left out and why: IN=seeds
 	@$(BIN)/python -m data.paragraphs "$(or $(IN),seeds)" --explain
@@ -87,7 +90,7 @@ bench: $(VENV)/.dev ## measure speed and size beside what others and this machin
 # The lock of everything first: the others take its versions, so that extras share one .venv.
 lock: $(VENV)/.release ## write requirements/*.txt anew after a change of pyproject.toml: [UPGRADE=1]
 	$(LOCK) --extra dev --output-file requirements/dev.txt
-	for extra in serve train release; do \
+	for extra in serve summary train release; do \
 	  $(LOCK) --extra $$extra --constraint requirements/dev.txt --output-file requirements/$$extra.txt || exit; \
 	done
 

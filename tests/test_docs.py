@@ -20,6 +20,7 @@ def test_the_readme_names_the_targets_that_users_need(name: str) -> None:
     for target in (
         "serve",
         "tag",
+        "summary",
         "split",
         "train",
         "evaluate",

@@ -25,7 +25,7 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_paragraph_that_is_not_kept_is_named(tmp_path: Path) -> None:
     write_out_of_fold(tmp_path, ["a", "b"], ["", ""], LOGITS)
-    with pytest.raises(ValueError, match="holds nothing for c; .* train again"):
+    with pytest.raises(ValueError, match=r"holds nothing for c; .* train again"):
         read_out_of_fold(tmp_path).logits_of(["a", "c"])
 
 
