@@ -25,7 +25,7 @@ NOT_AUDITED := echo "audit: failed, see above; 'not found on PyPI' or a connecti
   /pypi/NAME/VERSION/json could not be asked and nothing was audited: try again where pypi.org is reached" >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag summary split train evaluate compare validate check format test attack bench lock bento audit clean
+.PHONY: help setup serve tag summary split train evaluate compare validate check format test attack bench scale lock bento audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -86,6 +86,9 @@ attack: $(VENV)/.dev ## shake a running service for some ten minutes and print w
 
 bench: $(VENV)/.dev ## measure speed and size beside what others and this machine reach; report/bench.md: [DURATION=5]
 	PYTHONPATH=tests $(BIN)/python -m bench $(if $(DURATION),--seconds $(DURATION))
+
+scale: $(VENV)/.dev ## measure batch tagging on generated archives; report/scale.md: [SIZES="10000 100000"]
+	PYTHONPATH=tests $(BIN)/python -m scale $(if $(SIZES),--sizes $(SIZES))
 
 # The lock of everything first: the others take its versions, so that extras share one .venv.
 lock: $(VENV)/.release ## write requirements/*.txt anew after a change of pyproject.toml: [UPGRADE=1]

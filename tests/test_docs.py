@@ -33,6 +33,7 @@ def test_the_readme_names_the_targets_that_users_need(name: str) -> None:
         "audit",
         "attack",
         "bench",
+        "scale",
     ):
         assert target in TARGETS
         assert re.search(rf"make [a-z ]*\b{target}\b", text), target

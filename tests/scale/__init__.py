@@ -1,0 +1,1 @@
+"""How batch tagging scales, on a generated archive: `make scale`."""
