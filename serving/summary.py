@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from serving.counts import Counts
 from serving.drift import Training, training_of
-from serving.inputs import printable
-from serving.run_files import replaced
 from serving.pictures import draw_months, draw_scores, draw_sources, legends
+from serving.run_files import replaced
 from serving.summary_report import drift_section, overview, visible, write_cells
+from serving.tables import printable
 from serving.tag_files import find_tag_files, read_tags
 from serving.tagged import Tagged
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import pyarrow
 from pyarrow import parquet
 
-from serving.inputs import printable
+from serving.tables import printable
 from serving.tagged import FIELDS, Tagged, as_tagged
 
 ENDINGS = (".jsonl", ".csv", ".parquet", ".jsonl.gz", ".csv.gz")

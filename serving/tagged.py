@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from models.decisions import Answer
-from serving.inputs import printable
+from serving.tables import printable
 
 FIELDS = ("id", "article", "text", "answer", "topics", "scores", "model")
 TEXTS = ("id", "article", "text", "model")
