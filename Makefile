@@ -9,6 +9,7 @@ NAME ?= duanbiao
 INSTALL := $(BIN)/python -m pip install --quiet
 TORCH := $(shell sed -n 's/^ *"\(torch==.*\)",$$/\1/p' pyproject.toml)
 DATA = $(if $(TOPICS),--topics "$(TOPICS)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TEST),--test "$(TEST)")
+REVIEWED = $(if $(TOPICS),--topics "$(TOPICS)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(SEEDS),--seeds "$(SEEDS)")
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 # bentoml reads these when it starts. Nothing is reported to anyone.
@@ -25,7 +26,7 @@ NOT_AUDITED := echo "audit: failed, see above; 'not found on PyPI' or a connecti
   /pypi/NAME/VERSION/json could not be asked and nothing was audited: try again where pypi.org is reached" >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag summary split train evaluate compare validate check format test attack bench scale lock bento audit clean
+.PHONY: help setup serve tag summary split add review annotate train evaluate compare validate check format test attack bench scale lock bento audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -55,6 +56,16 @@ summary: $(VENV)/.summary ## what was tagged, by source and month, and drift: IN
 
 split: $(VENV)/.serve ## show how articles are cut into paragraphs, and what is left out and why: IN=seeds
 	@$(BIN)/python -m data.paragraphs "$(or $(IN),seeds)" --explain
+
+add: $(VENV)/.serve ## copy new articles into seeds/, checked, none twice, none overwritten: IN="file or folder …"
+	@$(BIN)/python -m data.new_articles $(IN) $(if $(SEEDS),--seeds "$(SEEDS)")
+
+review: $(VENV)/.train ## write paragraphs worth a person's minute: [BUDGET=50 OUT=review.csv, .json or .jsonl MODEL=]
+	@$(BIN)/python -m training.review --out "$(or $(OUT),review.csv)" $(if $(BUDGET),--budget $(BUDGET)) \
+	  $(if $(MODEL),--model "$(MODEL)") $(REVIEWED)
+
+annotate: $(VENV)/.train ## bring a filled-in review file into the annotation set: IN=review.csv [BY=name ANNOTATIONS=]
+	@$(BIN)/python -m training.annotate "$(IN)" $(if $(BY),--by "$(BY)") $(REVIEWED)
 
 train: $(VENV)/.train ## train, calibrate and put in use: [NAME= TOPICS= ANNOTATIONS= TEST= BASE= EPOCHS=]
 	$(BIN)/python -m training.train --name $(NAME) $(DATA) $(if $(BASE),--base "$(BASE)") $(if $(EPOCHS),--num_train_epochs $(EPOCHS))

@@ -38,8 +38,19 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 # More wrong lines than these are not reported at once.
 MAX_PROBLEMS = 20
-_OPTIONAL = {"spans", "votes"}
+_OPTIONAL = {"spans", "votes", "history"}
 _ORIGINS = ("seed", "written")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the annotation said from some time on, and who said so."""
+
+    topics: tuple[str, ...]
+    by: str
+    when: str = ""
+    """The day, ISO 8601; empty where it is not known."""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,9 @@ class Annotation:
     """Character offsets in the source; empty where the text stands in no file."""
     votes: tuple[tuple[str, ...], ...] = ()
     """What each of the blind annotators said."""
+    history: tuple[Said, ...] = ()
+    """What was said of it one after the other, oldest first, once somebody has looked at it after
+    the annotators; `topics` is the last of it."""
 
 
 def load_annotations(path: Path, topics: Sequence[Topic], root: Path = ROOT) -> list[Annotation]:
@@ -158,6 +172,7 @@ class _Checker:
             topics=topics,
             spans=spans,
             votes=tuple(self._check_topics(vote) for vote in entry.get("votes", ())),
+            history=tuple(self._check_said(said) for said in entry.get("history", ())),
         )
         if annotation.spans:
             self._check_place(annotation)
@@ -179,6 +194,8 @@ class _Checker:
             raise ValueError("'text' is blank; remove the line or give the paragraph")
         if entry["origin"] not in _ORIGINS:
             raise ValueError(f"origin '{entry['origin']}' is unknown; use one of {', '.join(_ORIGINS)}")
+        if not isinstance(entry.get("history", []), list):
+            raise ValueError("'history' must be a list of what was said, oldest first")
         spans = entry.get("spans", [])
         if not isinstance(spans, list) or not all(
             isinstance(span, list) and len(span) == 2 and all(type(edge) is int for edge in span) for span in spans
@@ -196,6 +213,14 @@ class _Checker:
         if len(set(given)) < len(given):
             raise ValueError(f"a topic is given twice in {given}; remove one")
         return tuple(topic for topic in self._topic_ids if topic in given)
+
+    def _check_said(self, said: object) -> Said:
+        if not isinstance(said, dict) or not {"topics", "by"} <= said.keys() <= {"topics", "by", "when", "note"}:
+            raise ValueError(f"'history' holds {said!r}; expected {{'topics', 'by'}} and perhaps 'when' and 'note'")
+        texts = {key: value for key, value in said.items() if key != "topics"}
+        if not all(isinstance(value, str) for value in texts.values()):
+            raise ValueError(f"'history' holds {said!r}; 'by', 'when' and 'note' are texts")
+        return Said(self._check_topics(said["topics"]), **texts)
 
     def _check_place(self, annotation: Annotation) -> None:
         """Check that the source says at the spans what the annotation says."""

@@ -36,6 +36,12 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str]) -> list[tuple[i
     return sorted(found)
 
 
+def number_twins(texts: Sequence[str]) -> np.ndarray:
+    """Return a number for each text, int (texts,): near duplicates, also by way of others, share theirs."""
+    merged = merge_groups(texts, [str(place) for place in range(len(texts))])
+    return np.array([int(name) for name in merged], dtype=int)
+
+
 def merge_groups(texts: Sequence[str], groups: Sequence[str]) -> tuple[str, ...]:
     """Return the groups, with those that share a near duplicate made one."""
     names = sorted(set(groups))
