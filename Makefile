@@ -26,7 +26,7 @@ NOT_AUDITED := echo "audit: failed, see above; 'not found on PyPI' or a connecti
   /pypi/NAME/VERSION/json could not be asked and nothing was audited: try again where pypi.org is reached" >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag summary split add review annotate train evaluate compare validate check format test attack bench scale lock bento audit clean
+.PHONY: help setup serve tag summary split add review annotate train evaluate compare simulate validate check format test attack bench scale lock bento audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -75,6 +75,9 @@ evaluate: $(VENV)/.train ## report on the model in use, beside the baselines: [M
 
 compare: $(VENV)/.train ## compare recipes, three seeds each; may be interrupted and goes on
 	$(BIN)/python -m training.compare
+
+simulate: $(VENV)/.train ## what labels chosen by `make review` buy beside random ones; may be interrupted and goes on
+	$(BIN)/python -m training.simulate_selection
 
 validate: $(VENV)/.serve ## check the annotation set; counts and annotators' agreement: [ANNOTATIONS= TOPICS=]
 	@$(BIN)/python -m data.annotations $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TOPICS),--topics "$(TOPICS)")

@@ -28,6 +28,7 @@ def test_the_readme_names_the_targets_that_users_need(name: str) -> None:
         "train",
         "evaluate",
         "compare",
+        "simulate",
         "check",
         "test",
         "format",

@@ -42,6 +42,17 @@ def draw_precision_recall(path: Path, ids: list[str], labels: np.ndarray, probab
     _save(figure, axes, path)
 
 
+def draw_selection(path: Path, labels: list[int], scores: dict[str, np.ndarray]) -> None:
+    """Draw macro F1 (seeds, points) of each method against the labels spent; the band is a standard deviation."""
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    for method, found in scores.items():
+        mean, spread = found.mean(axis=0), found.std(axis=0)
+        axes.plot(labels, mean, marker="o", label=method)
+        axes.fill_between(labels, mean - spread, mean + spread, alpha=0.2)
+    axes.set(xlabel="labels", ylabel="macro F1 on held-out writers", title="Chosen labels against random ones")
+    _save(figure, axes, path)
+
+
 def _save(figure: Figure, axes: Axes, path: Path) -> None:
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=110)
