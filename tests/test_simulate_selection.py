@@ -9,10 +9,8 @@ import pytest
 
 from data.annotations import DEFAULT_FILES
 from data.topics import DEFAULT_TOPICS
-from models import store
-from training import simulate_selection
 from training.settings import TrainSettings
-from training.simulate_selection import look_around, simulate, split, table_of
+from training.simulate_selection import METHODS, look_around, run, split, table_of
 from training.train import read_data
 
 SCORES = {"review": np.array([[0.5, 0.7], [0.5, 0.6]]), "random": np.array([[0.5, 0.6], [0.5, 0.7]])}
@@ -25,32 +23,25 @@ def test_the_table_says_what_choosing_is_worth() -> None:
 
 
 @pytest.mark.slow
-def test_the_loop_goes_on_where_it_was_stopped(
-    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "RUNS", tmp_path)
+def test_the_loop_goes_on_where_it_was_stopped(tiny_base: Path, tmp_path: Path) -> None:
     data = read_data(DEFAULT_TOPICS, DEFAULT_FILES)
     data = replace(data, paragraphs=data.paragraphs.take(range(0, len(data.paragraphs), 16)))
-    settings = TrainSettings(base=str(tiny_base), max_length=64)
-    # The tiny base differs by a bit each time it is run over the texts.
-    world = look_around(data, settings)
-    monkeypatch.setattr(simulate_selection, "look_around", lambda *_: world)
-    scores = simulate(data, settings, n_seeds=1, n_rounds=1)
-    assert all(found.shape == (1, 2) and (found > 0).all() for found in scores.values())
-
-    (folder,) = tmp_path.iterdir()
+    world = look_around(data, TrainSettings(base=str(tiny_base), max_length=64))
+    for method in METHODS:
+        run(world, method, 0, 1, tmp_path)
     here = split(world, 0)
     groups = np.array(world.everything.examples.groups)
     assert not set(groups[here.pool]) & set(groups[here.held_out])
-    kept = {path: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    kept = {path: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert len(kept) == 2
     for path, text in kept.items():
-        chosen = json.loads(text)["chosen"]
-        spent = [*here.start.tolist(), *(place for places in chosen for place in places)]
+        rounds = json.loads(text)
+        spent = [*here.start.tolist(), *(place for places in rounds["chosen"] for place in places)]
         assert len(spent) == len(set(spent)) and set(spent) <= set(here.pool.tolist())
-        assert [len(places) for places in chosen] == [50, 50]
-        if path.name.startswith("random"):
-            stopped = {key: values[:1] for key, values in json.loads(text).items()}
-            path.write_text(json.dumps(stopped), encoding="utf-8")
-    again = simulate(data, settings, n_seeds=1, n_rounds=1)
-    assert {path: path.read_text(encoding="utf-8") for path in folder.iterdir()} == kept
-    assert all((again[method] == scores[method]).all() for method in scores)
+        assert [len(places) for places in rounds["chosen"]] == [50, 50]
+        assert len(rounds["macro_f1"]) == 2 and all(0 < score < 1 for score in rounds["macro_f1"])
+        stopped = {key: values[:1] for key, values in rounds.items()}
+        path.write_text(json.dumps(stopped), encoding="utf-8")
+    for method in METHODS:
+        run(world, method, 0, 1, tmp_path)
+    assert {path: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == kept
