@@ -19,12 +19,12 @@ from test_documents import make_docx, make_pdf
 from models import store
 from models.artifact import TAGGER_FILE, file_hash
 from models.tagger import Tagger
-from serving import batch, manifest
+from serving.batch import job, manifest
+from serving.batch.run_files import beside
+from serving.batch.spool import Spool
+from serving.batch.tables import Columns
+from serving.batch.units import Position, read_units
 from serving.records import paragraphs_of, tag_paragraphs
-from serving.run_files import beside
-from serving.spool import Spool
-from serving.tables import Columns
-from serving.units import Position, read_units
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "seeds"
@@ -38,7 +38,7 @@ Tag = Callable[..., int]
 @pytest.fixture
 def tag(tiny_artifact: Path) -> Tag:
     def run(place: Path | str, out: Path | str, *options: str) -> int:
-        return batch.main([str(place), str(out), "--model", str(tiny_artifact), *options])
+        return job.main([str(place), str(out), "--model", str(tiny_artifact), *options])
 
     return run
 
@@ -150,7 +150,7 @@ def test_requests_that_cannot_work_are_refused(
 
 def test_arguments_must_not_be_empty(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        batch.main(["", "o.csv"])
+        job.main(["", "o.csv"])
     assert "argument IN: is empty; give a path" in capsys.readouterr().err
 
 
@@ -159,22 +159,22 @@ def test_the_model_in_use_is_the_default(
 ) -> None:
     arguments = [str(write_lines(tmp_path / "in.jsonl", 3)), str(tmp_path / "o.jsonl")]
     monkeypatch.setattr(store, "current_name", lambda: "duanbiao:19990101-000000")
-    assert batch.main(arguments) == 2
+    assert job.main(arguments) == 2
     assert "no model 'duanbiao:19990101-000000'" in capsys.readouterr().err
     monkeypatch.setattr(store, "current_name", lambda: str(tiny_artifact))
-    assert batch.main(arguments) == 1
+    assert job.main(arguments) == 1
     assert {record["model"] for record in read_lines(tmp_path / "o.jsonl")} == {"tiny-1"}
 
 
-def request(place: Path, out: Path, artifact: Path) -> batch.Request:
-    return batch.Request(str(place), out, str(artifact), Columns(), PART)
+def request(place: Path, out: Path, artifact: Path) -> job.Request:
+    return job.Request(str(place), out, str(artifact), Columns(), PART)
 
 
 def interrupt_after(n: int, place: Path, out: Path, artifact: Path) -> None:
     """Leave what a run leaves that is killed while it writes its unit number `n`, from 0."""
-    with batch.prepared(request(place, out, artifact)) as job, Spool(out, job.identity, job.topics, PART) as begun:
+    with job.prepared(request(place, out, artifact)) as ready, Spool(out, ready.identity, ready.topics, PART) as begun:
         tagger = Tagger(artifact)
-        for unit in list(read_units(job.sources, Position(), Columns()))[:n]:
+        for unit in list(read_units(ready.sources, Position(), Columns()))[:n]:
             begun.commit(unit, tag_paragraphs(tagger, unit.paragraphs))
     for ending in (f".partial.{begun.tally.paragraphs // PART + 1:05}", ".partial.errors", ".partial.inputs"):
         with beside(out, ending).open("ab") as file:
@@ -252,7 +252,7 @@ def test_starts_anew_when_it_must(
         (artifact / path.name).write_bytes(path.read_bytes())
     interrupt_after(1, place, out, artifact)
     disturb(place, artifact, out)
-    assert batch.main([str(place), str(out), "--model", str(artifact), "--shard", str(PART)]) == 1
+    assert job.main([str(place), str(out), "--model", str(artifact), "--shard", str(PART)]) == 1
     assert f"starting anew, the interrupted run cannot be continued: {why}" in capsys.readouterr().err.replace(
         f"{tmp_path}/", ""
     )
@@ -272,7 +272,7 @@ def test_two_runs_do_not_write_the_same_output(
     tag: Tag, tiny_artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place, out = write_lines(tmp_path / "in.jsonl", 3), tmp_path / "o.jsonl"
-    with batch.prepared(request(place, out, tiny_artifact)):
+    with job.prepared(request(place, out, tiny_artifact)):
         assert tag(place, out) == 2
         assert "another run writes the same output" in capsys.readouterr().err
     assert tag(place, out) == 1
@@ -440,9 +440,9 @@ def test_killed_twenty_times_it_gives_the_same_bytes(tiny_artifact: Path, tmp_pa
 def run_forked(place: Path, artifact: Path, out: Path, seconds: float | None) -> int:
     """Run in a process that has imported everything already; kill it after a time; return 0 if it was not."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["serving.batch", "openvino"])
+    context.set_forkserver_preload(["serving.batch.job", "openvino"])
     arguments = [str(place), str(out), "--model", str(artifact), "--shard", "150"]
-    process = context.Process(target=batch.main, args=(arguments,))
+    process = context.Process(target=job.main, args=(arguments,))
     process.start()
     process.join(seconds)
     if process.is_alive():
@@ -468,7 +468,7 @@ def test_ctrl_c_says_how_to_continue(tag: Tag, tiny_artifact: Path, tmp_path: Pa
 def test_neither_torch_nor_bentoml_is_loaded(tiny_artifact: Path, tmp_path: Path) -> None:
     place = write_lines(tmp_path / "in.jsonl", 3)
     code = (
-        "import sys; from serving import batch; status = batch.main(sys.argv[1:]); "
+        "import sys; from serving.batch.job import main; status = main(sys.argv[1:]); "
         "print(status, sorted({'torch', 'bentoml', 'transformers'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, str(place), str(tmp_path / "o.csv"), "--model", str(tiny_artifact)]

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from data.annotations import Annotation, Said
-from data.corrections import Corrections, Settling
-from data.judgements import Judgement, TopicNames
+from data.review.corrections import Corrections, Settling
+from data.review.judgements import Judgement, TopicNames
 from data.seed_paragraphs import SeedParagraph
 from data.topics import load_topics
 

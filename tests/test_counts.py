@@ -1,9 +1,9 @@
 import pytest
 
 from models.decisions import Answer
-from serving import counts as counts_module
-from serving.counts import LENGTH_BINS, OTHER_SOURCES, SCORE_BINS, Counts, score_bin
-from serving.tagged import Tagged
+from serving.summary import counts as counts_module
+from serving.summary.counts import LENGTH_BINS, OTHER_SOURCES, SCORE_BINS, Counts, score_bin
+from serving.summary.tagged import Tagged
 
 
 def tagged(article: str, answer: Answer, topics: tuple[str, ...], scores: tuple[float, float], length: int) -> Tagged:

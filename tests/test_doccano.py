@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from data.doccano import read_lines, write_lines
-from data.judgements import ReviewItem
+from data.review.doccano import read_lines, write_lines
+from data.review.judgements import ReviewItem
 from data.topics import load_topics
 
 TOPICS = load_topics()

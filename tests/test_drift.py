@@ -12,7 +12,7 @@ from models import store
 from models.artifact import read_artifact
 from models.out_of_fold import OUT_OF_FOLD_FILE, write_out_of_fold
 from models.store import RELEASED
-from serving.drift import compare, training_of
+from serving.summary.drift import compare, training_of
 
 
 def test_the_index_is_that_of_the_formula() -> None:

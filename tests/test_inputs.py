@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.inputs import Source, fingerprint, list_sources, split_places
+from serving.batch.inputs import Source, fingerprint, list_sources, split_places
 
 NEWS = "县委统战部召开民主党派座谈会，通报全县经济社会发展情况。"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from data.judgements import NO_TOPIC, TopicNames, is_same_text, to_cell
+from data.review.judgements import NO_TOPIC, TopicNames, is_same_text, to_cell
 from data.topics import Topic, load_topics
 
 NAMES = TopicNames(load_topics())

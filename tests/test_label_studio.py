@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from data.judgements import ReviewItem
-from data.label_studio import labelling_config, read_export, write_tasks
+from data.review.judgements import ReviewItem
+from data.review.label_studio import labelling_config, read_export, write_tasks
 from data.topics import Topic, load_topics
 
 TOPICS = load_topics()

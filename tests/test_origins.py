@@ -1,6 +1,6 @@
 import pytest
 
-from serving.origins import NO_FOLDER, UNKNOWN, month_of, source_of
+from serving.summary.origins import NO_FOLDER, UNKNOWN, month_of, source_of
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 from pyarrow import parquet
 
 from models.tagger import Tagger
-from serving import outputs
-from serving.manifest import write_problems
+from serving.batch import outputs
+from serving.batch.manifest import write_problems
+from serving.batch.outputs import ENDINGS, FIELDS, ending_of_output, write_output
 from serving.messages import Record
-from serving.outputs import ENDINGS, FIELDS, ending_of_output, write_output
 from serving.records import paragraphs_of, tag_paragraphs, taken_as_is
 
 SOURCE = """本报讯 县委统战部召开座谈会，

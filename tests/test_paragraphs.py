@@ -344,7 +344,7 @@ def test_source_files_of_a_folder_and_of_a_file(tmp_path: Path) -> None:
     for name in ("b.txt", "a.MD", "c.doc", "sub.txt/d.html"):
         (tmp_path / name).write_text("文", encoding="utf-8")
     assert [path.name for path in source_files(tmp_path)] == ["a.MD", "b.txt", "d.html"]
-    assert source_files(tmp_path / "c.pdf") == [tmp_path / "c.pdf"]
+    assert source_files(tmp_path / "c.doc") == [tmp_path / "c.doc"]
     with pytest.raises(FileNotFoundError, match=r"none: no such file or folder"):
         source_files(tmp_path / "none")
 

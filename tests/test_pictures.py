@@ -11,9 +11,9 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from PIL import Image
 
-from serving.counts import Counts
-from serving.pictures import draw_months, draw_scores, draw_sources, find_font, legends
-from serving.tagged import Tagged
+from serving.summary.counts import Counts
+from serving.summary.pictures import draw_months, draw_scores, draw_sources, find_font, legends
+from serving.summary.tagged import Tagged
 
 NAMES = {"party_building": "党建", "e_commerce": "电商"}
 IDS = {topic: topic for topic in NAMES}

@@ -17,10 +17,10 @@ from conftest import ROOT
 from models import store
 from models.out_of_fold import OUT_OF_FOLD_FILE, write_out_of_fold
 from models.tagger import Tagger
-from serving import summary, summary_report
-from serving.drift import training_of
-from serving.outputs import write_output
+from serving.batch.outputs import ending_of_output, write_output
 from serving.records import tag_paragraphs, taken_as_is
+from serving.summary import report, summarize
+from serving.summary.drift import training_of
 
 TEXTS = ["县委召开座谈会。", "隐患排查整治。", "网店直播带货。", "合作社种桃。", "天气转阴。"]
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run it; give the exit status and what it printed on standard output and error."""
 
     def run(place: Path) -> tuple[int, str, str]:
-        status = summary.main([str(place), "--out", str(tmp_path / "report")])
+        status = summarize.main([str(place), "--out", str(tmp_path / "report")])
         return (status, *capsys.readouterr())
 
     return run
@@ -61,15 +61,15 @@ def records(tiny_artifact: Path) -> list[dict[str, Any]]:
 def write(path: Path, records: list[dict[str, Any]]) -> Path:
     spool = path.with_name("spool")
     spool.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records), encoding="utf-8")
-    write_output(spool, path, list(records[0]["scores"]))
+    write_output(spool, path, ending_of_output(path), list(records[0]["scores"]))
     spool.unlink()
     return path
 
 
 def overview_of(path: Path) -> str:
     """Return the part of the report on topics, sources, months and scores."""
-    (counts,) = summary.count([path]).versions.values()
-    return "\n".join(summary_report.overview(counts, dict.fromkeys(counts.topics, "")))
+    (counts,) = summarize.count([path]).versions.values()
+    return "\n".join(report.overview(counts, dict.fromkeys(counts.topics, "")))
 
 
 def table(text: str, heading: str) -> list[list[str]]:
@@ -160,8 +160,8 @@ def test_a_version_without_lengths_has_no_drift_of_lengths(
     kept = [json.loads(line) for line in (version / OUT_OF_FOLD_FILE).read_text().splitlines()]
     lines = [json.dumps({"id": one["id"], "logits": one["logits"]}) + "\n" for one in kept]
     (version / OUT_OF_FOLD_FILE).write_text("".join(lines))
-    counts = summary.count([write(tmp_path / "tags.jsonl", records)]).versions["tiny-1"]
-    text = "\n".join(summary_report.drift_section(counts, training_of("tiny-1")))
+    counts = summarize.count([write(tmp_path / "tags.jsonl", records)]).versions["tiny-1"]
+    text = "\n".join(report.drift_section(counts, training_of("tiny-1")))
     assert "kept no lengths" in text and "| length in characters |" not in text
     assert "| scores of `e_commerce` |" in text
 
@@ -188,10 +188,10 @@ def test_of_many_damaged_records_the_first_are_remembered(
 ) -> None:
     path = write(tmp_path / "tags.jsonl", records)
     path.write_bytes(b"{}\n" * 1234 + path.read_bytes())
-    totals = summary.count([path])
+    totals = summarize.count([path])
     assert (totals.n_damaged, totals.paragraphs) == (1234, 30)
     assert [one.split(", line ")[1] for one in totals.damaged] == [
-        f"{line}: 'id' is missing" for line in range(1, summary.MAX_NAMED + 1)
+        f"{line}: 'id' is missing" for line in range(1, summarize.MAX_NAMED + 1)
     ]
 
 
@@ -201,14 +201,14 @@ def test_records_that_cannot_be_counted_do_not_read_their_version_each_time(
     for one in records:
         one |= {"scores": {"sports": 0.5}, "topics": [], "evidence": {}}
     path = write(tmp_path / "tags.jsonl", records)
-    totals = summary.count([path])
+    totals = summarize.count([path])
     assert totals.n_damaged == 30 and not totals.versions and list(totals.trainings) == ["tiny-1"]
 
 
 def test_very_many_versions_are_damage(version: Path, records: list[dict[str, Any]], tmp_path: Path) -> None:
-    many = [records[0] | {"model": f"v{number}"} for number in range(summary.MAX_VERSIONS + 7)]
-    totals = summary.count([write(tmp_path / "tags.jsonl", many)])
-    assert len(totals.versions) == summary.MAX_VERSIONS and totals.n_damaged == 7
+    many = [records[0] | {"model": f"v{number}"} for number in range(summarize.MAX_VERSIONS + 7)]
+    totals = summarize.count([write(tmp_path / "tags.jsonl", many)])
+    assert len(totals.versions) == summarize.MAX_VERSIONS and totals.n_damaged == 7
 
 
 def test_where_nothing_can_be_counted_nothing_is_written(run: Run, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_where_nothing_can_be_counted_nothing_is_written(run: Run, tmp_path: Pat
 def test_long_tables_are_cut_and_add_up(
     version: Path, records: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(summary_report, "MAX_ROWS", 2)
+    monkeypatch.setattr(report, "MAX_ROWS", 2)
     for number, one in enumerate(records):
         one["article"] = f"source{number % 6 if number > 5 else 0}/2024-{number % 6 + 1:02d}-01.txt"
         one["id"] = f"{one['article']}#0"
@@ -239,8 +239,8 @@ def test_long_tables_are_cut_and_add_up(
 PEAK = """
 import sys
 from pathlib import Path
-from serving import summary
-status = summary.main(sys.argv[1:])
+from serving.summary import summarize
+status = summarize.main(sys.argv[1:])
 peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
 print(status, peak, "torch" in sys.modules)
 """

@@ -13,8 +13,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from serving.batch.tables import MAX_LINE, Columns, Problem, Table, read_table
 from serving.records import Unlabelled
-from serving.tables import MAX_LINE, Columns, Problem, Table, read_table
 
 TEXTS = ["县委统战部召开民主党派座谈会。", '他说："好"，\n换行，逗号。', "果农开网店直播卖苹果三万斤。"]
 ROWS = [{"nr": str(7 + i), "正文": text} for i, text in enumerate(TEXTS)]

@@ -9,10 +9,10 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from serving import tag_files
-from serving.outputs import write_output
-from serving.tag_files import find_tag_files, read_tags
-from serving.tagged import Tagged
+from serving.batch.outputs import ending_of_output, write_output
+from serving.summary import tag_files
+from serving.summary.tag_files import find_tag_files, read_tags
+from serving.summary.tagged import Tagged
 
 TOPICS = ["party_building", "e_commerce"]
 
@@ -49,7 +49,7 @@ def write(path: Path, records: list[dict[str, Any]]) -> Path:
     """Write records as `make tag` does, compressed where the name says so."""
     spool, plain = path.with_name("spool"), path.with_name(path.name.removesuffix(".gz"))
     spool.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records), encoding="utf-8")
-    write_output(spool, plain, TOPICS)
+    write_output(spool, plain, ending_of_output(plain), TOPICS)
     spool.unlink()
     if plain != path:
         path.write_bytes(gzip.compress(plain.read_bytes()))

@@ -9,9 +9,9 @@ import pytest
 
 from data.sources import MAX_ARTICLE_BYTES
 from models.artifact import file_hash
-from serving.inputs import list_sources
-from serving.tables import Columns
-from serving.units import Position, Unit, read_units
+from serving.batch.inputs import list_sources
+from serving.batch.tables import Columns
+from serving.batch.units import Position, Unit, read_units
 
 NEWS = "县委统战部召开民主党派座谈会，通报全县经济社会发展情况。"
 

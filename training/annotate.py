@@ -14,8 +14,8 @@ from pathlib import Path
 
 from data.annotation_file import changed_text
 from data.annotations import DEFAULT_FILES, load_annotation_files
-from data.corrections import Corrections, Settling
-from data.judgements import Judgement, TopicNames
+from data.review.corrections import Corrections, Settling
+from data.review.judgements import Judgement, TopicNames
 from data.seed_paragraphs import SEEDS, read_seeds
 from data.topics import DEFAULT_TOPICS, Topic, load_topics
 from training.near_duplicates import near_duplicates

@@ -17,8 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from data.annotations import DEFAULT_FILES, Annotation, load_annotation_files
-from data.judgements import ReviewItem
-from data.label_studio import labelling_config
+from data.review.judgements import ReviewItem
+from data.review.label_studio import labelling_config
 from data.seed_paragraphs import SEEDS, SeedParagraph, read_seeds
 from data.topics import DEFAULT_TOPICS, Topic, load_topics
 from models import store

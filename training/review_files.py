@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.doccano import read_lines, write_lines
-from data.judgements import ReviewFile, ReviewItem
-from data.label_studio import read_export, write_tasks
-from data.review_csv import read_csv, write_csv
+from data.review.doccano import read_lines, write_lines
+from data.review.judgements import ReviewFile, ReviewItem
+from data.review.label_studio import read_export, write_tasks
+from data.review.spreadsheet import read_csv, write_csv
 from data.topics import Topic
 
 # What is written, and what it is for.

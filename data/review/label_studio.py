@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from data.judgements import NO_TOPIC, Judgement, ReviewFile, ReviewItem, TopicNames
+from data.review.judgements import NO_TOPIC, Judgement, ReviewFile, ReviewItem, TopicNames
 from data.topics import Topic
 
 # Names of the controls in the labelling configuration; exports name their results so.

@@ -18,7 +18,7 @@ from typing import IO, Any, cast
 import pyarrow
 from pyarrow import parquet
 
-from serving.run_files import replaced
+from serving.batch.run_files import replaced
 
 Record = dict[str, Any]
 # Fields of a record, in the order of the columns.

@@ -9,7 +9,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.judgements import Judgement, ReviewFile, ReviewItem, TopicNames, to_cell
+from data.review.judgements import Judgement, ReviewFile, ReviewItem, TopicNames, to_cell
 from data.sources import decode
 from data.topics import Topic
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data.judgements import Judgement, ReviewFile, ReviewItem, TopicNames
+from data.review.judgements import Judgement, ReviewFile, ReviewItem, TopicNames
 from data.topics import Topic
 
 

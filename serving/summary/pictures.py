@@ -15,8 +15,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from models.decisions import Answer
-from serving.counts import SCORE_BINS, Cell, Counts
-from serving.run_files import replaced
+from serving.batch.run_files import replaced
+from serving.summary.counts import SCORE_BINS, Cell, Counts
 
 # Comes with matplotlib and has a glyph of every character, which shows no more than its block.
 _NOT_FOR_READING = "Last Resort High-Efficiency"

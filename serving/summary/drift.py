@@ -22,8 +22,8 @@ from models.artifact import Artifact, read_artifact
 from models.decisions import decide
 from models.out_of_fold import read_out_of_fold
 from models.store import find_version
-from serving.counts import Counts
-from serving.tagged import Tagged
+from serving.summary.counts import Counts
+from serving.summary.tagged import Tagged
 
 LITTLE, MUCH = 0.1, 0.25
 # Bins of the training with a smaller share, or fewer paragraphs, are joined with their neighbours.

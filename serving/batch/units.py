@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from data.sources import DAMAGED, format_of, read_source
 from models.artifact import file_hash
-from serving.inputs import STANDARD_INPUT, Source, is_changed
+from serving.batch.inputs import STANDARD_INPUT, Source, is_changed
+from serving.batch.tables import Columns, Entry, Problem, Table, printable, read_table
 from serving.records import Unlabelled, paragraphs_of
-from serving.tables import Columns, Entry, Problem, Table, printable, read_table
 
 # A unit ends after so many paragraphs or other rows, or sooner at so many characters.
 UNIT_ROWS = 256

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 import pyarrow
 from pyarrow import parquet
 
-from serving.tables import printable
-from serving.tagged import FIELDS, Tagged, as_tagged
+from serving.batch.tables import printable
+from serving.summary.tagged import FIELDS, Tagged, as_tagged
 
 ENDINGS = (".jsonl", ".csv", ".parquet", ".jsonl.gz", ".csv.gz")
 # Lists of what could not be tagged, which stand beside the tags.

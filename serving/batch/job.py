@@ -25,14 +25,14 @@ from tqdm import tqdm
 from models import store
 from models.artifact import TAGGER_FILE, Artifact, file_hash, read_artifact
 from models.tagger import Tagger
-from serving.inputs import STANDARD_INPUT, Source, fingerprint, list_sources, split_places
-from serving.manifest import publish
-from serving.outputs import ending_of_output
+from serving.batch.inputs import STANDARD_INPUT, Source, fingerprint, list_sources, split_places
+from serving.batch.manifest import publish
+from serving.batch.outputs import ending_of_output
+from serving.batch.run_files import ERRORS, beside, part_name, replaced
+from serving.batch.spool import Spool, Tally, locked, standard_input_path
+from serving.batch.tables import Columns, printable
+from serving.batch.units import Position, Unit, read_units
 from serving.records import tag_paragraphs
-from serving.run_files import ERRORS, beside, part_name, replaced
-from serving.spool import Spool, Tally, locked, standard_input_path
-from serving.tables import Columns, printable
-from serving.units import Position, Unit, read_units
 
 # Part of a run's identity: to be raised when the same input gives other records than before.
 VERSION = 3

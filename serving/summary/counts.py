@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from models.decisions import DECIMALS, Answer
-from serving.origins import month_of, source_of
-from serving.tagged import Tagged
+from serving.summary.origins import month_of, source_of
+from serving.summary.tagged import Tagged
 
 SCORE_BINS = 20
 """Of equal width from 0 to 1; a bin includes its lower edge, the last one both."""

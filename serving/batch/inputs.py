@@ -10,8 +10,8 @@ from pathlib import Path
 
 from data.sources import COMPRESSIONS, FORMATS, ending_of
 from models.artifact import file_hash
-from serving.run_files import MANIFEST, files_of_run, is_of_run
-from serving.tables import TABLES, printable
+from serving.batch.run_files import MANIFEST, files_of_run, is_of_run
+from serving.batch.tables import TABLES, printable
 
 STANDARD_INPUT = "-"
 

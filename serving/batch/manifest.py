@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from models.artifact import file_hash
-from serving.run_files import ERRORS, MANIFEST, beside, files_of_run, replaced
-from serving.spool import Spool
+from serving.batch.run_files import ERRORS, MANIFEST, beside, files_of_run, replaced
+from serving.batch.spool import Spool
 
 FORMAT = 1
 

@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from serving.tag_files import ENDINGS
+from serving.summary.tag_files import ENDINGS
 
 UNKNOWN = "unknown"
 NO_FOLDER = "(no folder)"

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from serving.counts import Counts
-from serving.drift import Training, training_of
-from serving.pictures import draw_months, draw_scores, draw_sources, legends
-from serving.run_files import replaced
-from serving.summary_report import drift_section, overview, visible, write_cells
-from serving.tables import printable
-from serving.tag_files import find_tag_files, read_tags
-from serving.tagged import Tagged
+from serving.batch.run_files import replaced
+from serving.batch.tables import printable
+from serving.summary.counts import Counts
+from serving.summary.drift import Training, training_of
+from serving.summary.pictures import draw_months, draw_scores, draw_sources, legends
+from serving.summary.report import drift_section, overview, visible, write_cells
+from serving.summary.tag_files import find_tag_files, read_tags
+from serving.summary.tagged import Tagged
 
 DEFAULT_OUT = Path(__file__).resolve().parent.parent / "report"
 # Damaged records beyond these are only counted.

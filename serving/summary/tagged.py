@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from models.decisions import Answer
-from serving.tables import printable
+from serving.batch.tables import printable
 
 FIELDS = ("id", "article", "text", "answer", "topics", "scores", "model")
 TEXTS = ("id", "article", "text", "model")

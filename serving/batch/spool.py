@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.artifact import file_hash
-from serving.outputs import ending_of_output, write_output
-from serving.run_files import beside, json_line, part_name, sync
-from serving.units import Position, Unit
+from serving.batch.outputs import ending_of_output, write_output
+from serving.batch.run_files import beside, json_line, part_name, sync
+from serving.batch.units import Position, Unit
 
 
 @dataclass

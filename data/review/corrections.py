@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from data.annotations import Annotation, Said
-from data.judgements import Judgement, TopicNames, is_same_text
+from data.review.judgements import Judgement, TopicNames, is_same_text
 from data.seed_paragraphs import SeedParagraph
 
 # Who made the annotations that say nothing of it.

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from serving.counts import SCORE_BINS, Cell, Counts
-from serving.drift import LITTLE, MUCH, Stability, Training, compare
-from serving.run_files import replaced
+from serving.batch.run_files import replaced
+from serving.summary.counts import SCORE_BINS, Cell, Counts
+from serving.summary.drift import LITTLE, MUCH, Stability, Training, compare
 
 # More rows are counted together in the report; `write_cells` writes them all.
 MAX_ROWS = 40

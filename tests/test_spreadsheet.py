@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data.judgements import ReviewItem, is_same_text
-from data.review_csv import read_csv, write_csv
+from data.review.judgements import ReviewItem, is_same_text
+from data.review.spreadsheet import read_csv, write_csv
 from data.topics import Topic, load_topics
 
 TOPICS = load_topics()
