@@ -10,6 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet
 TORCH := $(shell sed -n 's/^ *"\(torch==.*\)",$$/\1/p' pyproject.toml)
 DATA = $(if $(TOPICS),--topics "$(TOPICS)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TEST),--test "$(TEST)")
 REVIEWED = $(if $(TOPICS),--topics "$(TOPICS)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(SEEDS),--seeds "$(SEEDS)")
+TRAINED = --name $(NAME) $(DATA) $(if $(BASE),--base "$(BASE)") $(if $(EPOCHS),--num_train_epochs $(EPOCHS))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 # bentoml reads these when it starts. Nothing is reported to anyone.
@@ -26,7 +27,7 @@ NOT_AUDITED := echo "audit: failed, see above; 'not found on PyPI' or a connecti
   /pypi/NAME/VERSION/json could not be asked and nothing was audited: try again where pypi.org is reached" >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag summary split add review annotate train evaluate compare simulate validate check format test attack bench scale lock bento audit clean
+.PHONY: help setup serve tag summary split add review annotate train retrain models rollback evaluate compare simulate validate check format test attack bench scale lock bento audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -68,7 +69,16 @@ annotate: $(VENV)/.train ## bring a filled-in review file into the annotation se
 	@$(BIN)/python -m training.annotate "$(IN)" $(if $(BY),--by "$(BY)") $(REVIEWED)
 
 train: $(VENV)/.train ## train, calibrate and put in use: [NAME= TOPICS= ANNOTATIONS= TEST= BASE= EPOCHS=]
-	$(BIN)/python -m training.train --name $(NAME) $(DATA) $(if $(BASE),--base "$(BASE)") $(if $(EPOCHS),--num_train_epochs $(EPOCHS))
+	$(BIN)/python -m training.train $(TRAINED)
+
+retrain: $(VENV)/.train ## train on new and corrected annotations; put in use if no worse: [NAME= TOPICS= ANNOTATIONS= TEST= BASE= EPOCHS=]
+	$(BIN)/python -m training.retrain $(TRAINED)
+
+models: $(VENV)/.serve ## list the stored versions with their figures
+	@$(BIN)/python -m models.versions
+
+rollback: $(VENV)/.serve ## put the version before the one in use back in use
+	@$(BIN)/python -m models.versions --rollback
 
 evaluate: $(VENV)/.train ## report on the model in use, beside the baselines: [MODEL= TOPICS= ANNOTATIONS= TEST=]
 	$(BIN)/python -m training.evaluate $(if $(MODEL),--model "$(MODEL)") $(DATA)

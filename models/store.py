@@ -1,8 +1,8 @@
 """Where trained models live and which one is in use.
 
-Versions stand in BentoML's model store below `models/store`; `models/current` names the
-one in use. Where there is no `models/current`, the model that ships in
-`models/released` is in use. DUANBIAO_MODELS names another folder for `store`, `runs`
+Versions stand in BentoML's model store below `models/store`; the first line of
+`models/current` names the one in use, the next ones those before it. Where there is no
+`models/current`, the model that ships in `models/released` is in use. DUANBIAO_MODELS names another folder for `store`, `runs`
 and `current`. A Bento has none of the three: without DUANBIAO_MODELS it serves the
 released model and leaves BentoML the home that it was started with.
 """
@@ -32,12 +32,22 @@ if HOME != MODELS or not _IN_BENTO:
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
 
+# So many of those that were in use before are remembered.
+MAX_REMEMBERED = 50
+
+
+def names_in_use(pointer: Path = CURRENT) -> list[str]:
+    """Return the name of the model in use, then those of the models before it, latest first."""
+    try:
+        names = pointer.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        names = []
+    return [name.strip() for name in names if name.strip()] or [RELEASED_NAME]
+
+
 def current_name(pointer: Path = CURRENT) -> str:
     """Return the name of the model in use: "released" or a tag such as "duanbiao:20250102-030405"."""
-    try:
-        return pointer.read_text(encoding="utf-8").strip() or RELEASED_NAME
-    except FileNotFoundError:
-        return RELEASED_NAME
+    return names_in_use(pointer)[0]
 
 
 def resolve(name: str) -> Path:
@@ -94,7 +104,40 @@ def promote(name: str, pointer: Path = CURRENT) -> None:
         FileNotFoundError: there is no such model; the one in use stays.
     """
     resolve(name)
+    names = names_in_use(pointer)
+    if name != names[0]:
+        _point(pointer, [name, *names[:MAX_REMEMBERED]])
+
+
+def roll_back(pointer: Path = CURRENT) -> str:
+    """Make the model the one in use that was so before, in one atomic step; return its name.
+
+    Models that have been deleted since are passed over.
+
+    Raises:
+        FileNotFoundError: there is none; the one in use stays.
+    """
+    names = names_in_use(pointer)[1:]
+    while names and not _is_there(names[0]):
+        del names[0]
+    if not names:
+        raise FileNotFoundError("no earlier model is known, so there is nothing to go back to; see `make models`")
+    _point(pointer, names)
+    return names[0]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        resolve(name)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _point(pointer: Path, names: list[str]) -> None:
     with tempfile.NamedTemporaryFile("w", dir=pointer.parent, delete=False, encoding="utf-8") as file:
-        file.write(name + "\n")
+        file.write("".join(f"{name}\n" for name in names))
+        file.flush()
+        os.fsync(file.fileno())
     Path(file.name).chmod(0o644)
     Path(file.name).replace(pointer)

@@ -43,7 +43,7 @@ def models(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def current(models: Path) -> Path:
-    tag, version = (models / "current").read_text(encoding="utf-8").strip().split(":")
+    tag, version = (models / "current").read_text(encoding="utf-8").split()[0].split(":")
     return models / "store" / "models" / tag / version
 
 

@@ -70,7 +70,7 @@ def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Traine
     environment = {**os.environ, "DUANBIAO_MODELS": str(folder)}
     done = subprocess.run([*command, *paths], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    tag, version = (folder / "current").read_text(encoding="utf-8").strip().split(":")
+    tag, version = (folder / "current").read_text(encoding="utf-8").split()[0].split(":")
     model = folder / "store" / "models" / tag / version
     return Trained(model, read_artifact(model), done.stdout)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from training.examples import split_by_group
-from training.fine_tune import Prepared, fit_network, is_main_process, predict_logits
+from training.fine_tune import Prepared, epochs_of, fit_network, is_main_process, predict_logits
 from training.fit_lexicon import fit_lexicon
+from training.frozen import head_logits
 from training.settings import TrainSettings
 from training.whole_files import write_whole
 
@@ -34,7 +35,9 @@ def out_of_fold_logits(paragraphs: Prepared, phrases: Prepared, settings: TrainS
         else:
             print(f"fold {number} of {settings.n_folds}: {len(train)} paragraphs to train on, {len(held_out)} held out")
             network = fit_network(known, settings, folder / f"fold-{number}")
-            logits[held_out] = predict_logits(network, paragraphs.take(held_out))
+            # The base as it is has been over all paragraphs already.
+            score = predict_logits if epochs_of(known.examples, settings) else head_logits
+            logits[held_out] = score(network, paragraphs.take(held_out))
             if is_main_process():
                 write_whole(path, json.dumps({examples.ids[place]: logits[place].tolist() for place in held_out}))
         logits[held_out] += fit_lexicon(known.examples).logits(examples.take(held_out).texts)

@@ -66,6 +66,8 @@ class TrainingData:
     test: Examples | None
     """Texts that no network of the run sees before its figures are taken."""
     hashes: dict[str, str]
+    annotations: tuple[Annotation, ...]
+    """What `paragraphs` come from, one for one."""
 
 
 def read_data(
@@ -99,7 +101,7 @@ def read_data(
     paths = (topics_path, *annotation_paths, *test_paths)
     hashes = {path.name: file_hash(path) for path in paths}
     tested = _test_examples(test, topics, paragraphs.exclusive) if test else None
-    return TrainingData(topics, paragraphs, from_phrases(topics), tested, hashes)
+    return TrainingData(topics, paragraphs, from_phrases(topics), tested, hashes, tuple(kept))
 
 
 def _test_examples(test: Sequence[Annotation], topics: tuple[Topic, ...], exclusive: bool) -> Examples:
@@ -114,7 +116,7 @@ def run_folder(name: str, data: TrainingData, settings: TrainSettings) -> Path:
 
 
 def train(name: str, data: TrainingData, settings: TrainSettings) -> str:
-    """Run everything and return the tag of the new version, which is then in use."""
+    """Run everything, save the new version and return its tag; which one is in use does not change."""
     folder = run_folder(name, data, settings)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"run {folder}: {len(data.paragraphs)} paragraphs, {len(data.phrases)} phrases")
@@ -130,9 +132,8 @@ def train(name: str, data: TrainingData, settings: TrainSettings) -> str:
         tag = store.save(
             f"{name}:{artifact.version}", lambda target: write_artifact(target, artifact, network, data, logits)
         )
-        store.promote(tag)
         print_figures(read_artifact(store.resolve(tag)).metrics)
-        print(f"saved as {tag} and in use")
+        print(f"saved as {tag}")
     return tag
 
 
@@ -213,6 +214,24 @@ def print_figures(metrics: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and train. Exit status 1 if the data is wrong."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train a tagger.")
+    add_flags(parser)
+    options = parser.parse_args(arguments)
+    try:
+        tag = train(options.name, data_of(options), settings_of(options))
+        if is_main_process():
+            store.promote(tag)
+            print(f"{tag} is in use")
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what says what is trained, and how."""
     parser.add_argument("--topics", type=Path, default=DEFAULT_TOPICS)
     parser.add_argument("--annotations", type=Path, nargs="+", default=DEFAULT_FILES, help="annotation files")
     parser.add_argument("--test", type=Path, nargs="+", help="annotation files to report on; never trained on")
@@ -221,17 +240,16 @@ def main(arguments: list[str] | None = None) -> int:
     for field in fields(TrainSettings):
         value = getattr(defaults, field.name)
         parser.add_argument(f"--{field.name}", type=type(value), default=value)
-    options = parser.parse_args(arguments)
-    settings = replace(defaults, **{field.name: getattr(options, field.name) for field in fields(TrainSettings)})
-    try:
-        train(options.name, read_data(options.topics, options.annotations, options.test), settings)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+
+
+def data_of(options: argparse.Namespace) -> TrainingData:
+    """Read the data that these flags name; raises as `read_data` does."""
+    return read_data(options.topics, options.annotations, options.test)
+
+
+def settings_of(options: argparse.Namespace) -> TrainSettings:
+    """Return the settings that these flags give."""
+    return TrainSettings(**{field.name: getattr(options, field.name) for field in fields(TrainSettings)})
 
 
 if __name__ == "__main__":
