@@ -9,9 +9,6 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
-from trafilatura import bare_extraction
-from trafilatura.settings import Document
-
 from data import furniture
 from data.blocks import Block, Span, text_at
 
@@ -147,6 +144,10 @@ def _without_outer_blanks(source: str, spans: list[Span]) -> list[Span]:
 
 def html_blocks(source: str) -> list[Block]:
     """Return the page's blocks; those outside the article are furniture with the reason."""
+    # Not at the top: a quarter of a second at every start, also where no page comes.
+    from trafilatura import bare_extraction
+    from trafilatura.settings import Document
+
     printed = _PrintedLines(source)
     page = None
     if printed.tags <= MAX_TAGS:

@@ -20,7 +20,7 @@ import openvino
 LOGITS, TOKEN_SHARES = "logits", "token_shares"
 LENGTH_STEP = 16
 # Tokens that go through the network at a time, filled-up ones included; a longer window goes alone.
-TOKENS_AT_ONCE = 1024
+TOKENS_AT_ONCE = 512
 
 Window = tuple[int, ...]
 

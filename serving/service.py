@@ -200,6 +200,9 @@ class TaggerService:
         """Begin to follow the model; the probes are answered meanwhile."""
         pages.state.model = self.model
         self._following = asyncio.create_task(self.model.follow(self._loader))
+        # Once the model has its turn, so that the first page need not wait for an import.
+        await asyncio.sleep(0)
+        self._loader.submit(paragraphs_of, "<p>预热</p>", "html", "")
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
