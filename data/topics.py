@@ -3,12 +3,13 @@
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 DEFAULT_TOPICS = Path(__file__).with_name("topics.toml")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_FIELDS = {"id", "name", "definition", "phrases", "keywords"}
+_FIELDS = {"id", "name", "definition", "phrases", "keywords", "since"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Topic:
     """Short texts that say what belongs; each is a training example."""
     keywords: tuple[str, ...] = ()
     """Words of the keyword baseline; no model reads them."""
+    since: date | None = None
+    """The day the topic came, if that was after annotations were made: those judged before say nothing of it
+    unless they carry it."""
 
 
 def load_topics(path: Path = DEFAULT_TOPICS) -> tuple[Topic, ...]:
@@ -66,10 +70,14 @@ def _read_topic(entry: object, where: str) -> Topic:
         items = entry.get(key, [])
         if not isinstance(items, list) or not all(isinstance(item, str) and item.strip() for item in items):
             raise ValueError(f"{where}: '{key}' must be a list of non-empty texts")
+    since = entry.get("since")
+    if since is not None and type(since) is not date:
+        raise ValueError(f"{where}: 'since' is {since!r}; write the day without quotes, such as since = 2026-11-22")
     return Topic(
         id=entry["id"],
         name=entry["name"],
         definition=definition,
         phrases=tuple(entry.get("phrases", ())),
         keywords=tuple(entry.get("keywords", ())),
+        since=since,
     )

@@ -8,6 +8,7 @@ sums are shown. A span [start, end) counts the characters of the text as it was 
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,6 +29,7 @@ _LINE_END = r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]"
 _CLAUSE_END = re.compile(rf"{_MARK}++|{_LINE_END}")
 
 
+@lru_cache(maxsize=1 << 16)
 def is_visible(char: str) -> bool:
     """Whether the character prints something: neither a blank nor a control or format character."""
     return not char.isspace() and unicodedata.category(char) not in ("Cc", "Cf")

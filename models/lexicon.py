@@ -5,9 +5,7 @@ annotations by heart and nothing else, the network is the other way round; their
 are different ones, so their logits are added.
 """
 
-import math
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +15,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 LONGEST = 3
+# A character as a number of so many bits; three of them fill a positive int64.
+BITS = 21
 _TENSORS = {"grams", "idf", "weights", "bias"}
 
 
 def cut_grams(text: str) -> list[str]:
     """Return the sequences of one to three characters of a text, white space and letter case aside."""
-    cleaned = "".join(unicodedata.normalize("NFKC", text).lower().split())
+    cleaned = _clean(text)
     return [
         cleaned[start : start + length]
         for length in range(1, LONGEST + 1)
@@ -30,7 +30,22 @@ def cut_grams(text: str) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
+def _clean(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).lower().split())
+
+
+def _keys(text: str, length: int) -> np.ndarray:
+    """Return each sequence of so many characters in the text as one number, int64 (sequences,)."""
+    # From 1, so that a sequence that begins with a null is not taken for a shorter one.
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64) + 1
+    n = max(len(codes) - length + 1, 0)
+    keys = np.zeros(n, np.int64)
+    for place in range(length):
+        keys = keys << BITS | codes[place : place + n]
+    return keys
+
+
+@dataclass(frozen=True, eq=False)
 class Lexicon:
     """Weights of the known sequences."""
 
@@ -41,24 +56,37 @@ class Lexicon:
     """float32 (grams, topics)."""
     bias: np.ndarray
     """float32 (topics,)."""
-    _places: dict[str, int] = field(init=False, repr=False, compare=False)
+    _sorted: np.ndarray = field(init=False, repr=False)
+    """The sequences as rising numbers, int64 (grams,): a text's are found all at once."""
+    _order: np.ndarray = field(init=False, repr=False)
+    """Where each of them stands in `grams`."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_places", {gram: place for place, gram in enumerate(self.grams)})
+        keys = np.zeros(len(self.grams), np.int64)
+        lengths = np.array([len(gram) for gram in self.grams], int)
+        for length in range(1, LONGEST + 1):
+            places = np.flatnonzero(lengths == length)
+            keys[places] = _keys("".join(self.grams[place] for place in places), length)[::length]
+        order = np.argsort(keys)
+        object.__setattr__(self, "_sorted", keys[order])
+        object.__setattr__(self, "_order", order)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """Return logits, float32 (texts, topics); of a text without any known sequence, the bias."""
         return np.array([self._logits_of(text) for text in texts], np.float32).reshape(-1, len(self.bias))
 
     def _logits_of(self, text: str) -> np.ndarray:
-        counts = Counter(cut_grams(text))
-        known = [(self._places[gram], count) for gram, count in counts.items() if gram in self._places]
-        if not known:
+        cleaned = _clean(text)
+        keys = np.concatenate([_keys(cleaned, length) for length in range(1, LONGEST + 1)])
+        found, counts = np.unique(keys, return_counts=True)
+        at = np.searchsorted(self._sorted, found)
+        known = np.take(self._sorted, at, mode="clip") == found if len(self.grams) else np.zeros(len(found), bool)
+        if not known.any():
             return self.bias
-        places = [place for place, _ in known]
-        values = np.array([1 + math.log(count) for _, count in known], np.float32) * self.idf[places]
-        found: np.ndarray = values / np.linalg.norm(values) @ self.weights[places] + self.bias
-        return found
+        places = self._order[at[known]]
+        values = (1 + np.log(counts[known])).astype(np.float32) * self.idf[places]
+        logits: np.ndarray = values / np.linalg.norm(values) @ self.weights[places] + self.bias
+        return logits
 
     def save(self, path: Path) -> None:
         """Write a safetensors file; weights are rounded to 16 bits."""

@@ -70,6 +70,7 @@ class Tagger:
             FileNotFoundError, ValueError: see `models.artifact.read_artifact`.
         """
         self.artifact: Artifact = read_artifact(folder)
+        self._ids = [topic.id for topic in self.artifact.topics]
         self.threads = threads or len(os.sched_getaffinity(0))
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
@@ -148,20 +149,25 @@ class Tagger:
 
     def decide(self, encoded: Sequence[Encoded]) -> list[Tags]:
         """Tag paragraphs that `encode` has prepared."""
-        pairs = zip(encoded, self._outputs(encoded), strict=True)
-        return [self._decide(paragraph, outputs) for paragraph, outputs in pairs]
+        outputs = list(self._outputs(encoded))
+        rows = np.array(list(map(self._add_lexicon, encoded, outputs)), np.float32).reshape(-1, len(self._ids))
+        decided = decide(self.artifact.topics, rows, self.artifact.exclusive)
+        answers = decided.answers()
+        return [
+            self._tags(paragraph, outputs[row], answers[row], decided.probabilities[row], decided.given[row])
+            for row, paragraph in enumerate(encoded)
+        ]
 
-    def _decide(self, paragraph: Encoded, outputs: list[Output]) -> Tags:
-        decided = decide(self.artifact.topics, self._add_lexicon(paragraph, outputs)[None], self.artifact.exclusive)
-        ids = [topic.id for topic in self.artifact.topics]
-        given = np.flatnonzero(decided.given[0]).tolist()
-        spans = _find_evidence(paragraph, outputs, given)
-        topics = tuple(ids[topic] for topic in given)
+    def _tags(
+        self, paragraph: Encoded, outputs: list[Output], answer: Answer, probabilities: np.ndarray, given: np.ndarray
+    ) -> Tags:
+        columns = np.flatnonzero(given).tolist()
+        topics = tuple(self._ids[column] for column in columns)
         return Tags(
-            answer=decided.answers()[0],
+            answer=answer,
             topics=topics,
-            scores=dict(zip(ids, decided.probabilities[0].tolist(), strict=True)),
-            evidence=dict(zip(topics, spans, strict=True)),
+            scores=dict(zip(self._ids, probabilities.tolist(), strict=True)),
+            evidence=dict(zip(topics, _find_evidence(paragraph, outputs, columns), strict=True)),
             truncated=paragraph.truncated,
         )
 

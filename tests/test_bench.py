@@ -117,6 +117,7 @@ def test_a_short_run_fills_every_table(model: Path, tmp_path: Path) -> None:
     assert all(float(row[3]) > 0 for row in requests), text
     # 32 clients are as many as the service takes at once, and it may still drop what the row before has left.
     assert all(row[6] == "0" for row in requests if row[0] != "32"), text
+    assert 0 < float(rows[labels.index("network")][2].rstrip("%")) <= 100
     (infinity,) = (row for row in rows if row[0].startswith("infinity-emb"))
     assert infinity[1].startswith("could not be installed: ERROR")
     assert sum("tokens by" in label for label in labels) == 6

@@ -1,14 +1,22 @@
 """Training examples: labels, and articles that never stand on both sides of a split."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
 
-from data.annotations import DEFAULT_ANNOTATIONS, DEFAULT_FILES, load_annotation_files, load_annotations
+from data.annotations import (
+    DEFAULT_ANNOTATIONS,
+    DEFAULT_FILES,
+    Annotation,
+    Said,
+    load_annotation_files,
+    load_annotations,
+)
 from data.topics import Topic, load_topics
 from models.network import UNKNOWN
-from training.examples import Examples, from_annotations, from_phrases, split_by_group
+from training.examples import Examples, from_annotations, from_phrases, labels_of, split_by_group
 
 TOPICS = load_topics()
 
@@ -82,3 +90,16 @@ def test_taking_and_joining_keep_rows_together() -> None:
     assert joined.ids == (examples.ids[3], examples.ids[1], examples.ids[0])
     assert (joined.labels == examples.labels[[3, 1, 0]]).all()
     assert joined.origins == ("seed", "seed", "seed")
+
+
+def test_a_topic_is_unknown_where_it_came_after_the_judgement() -> None:
+    late = Topic("late", "晚", "后来的话题", since=date(2026, 11, 22))
+    early = Topic("early", "早", "早先的话题")
+
+    def one(number: int, topics: tuple[str, ...], *when: str) -> Annotation:
+        history = tuple(Said(topics, "editor", day) for day in when)
+        return Annotation(f"a#{number}", "a", "a#1", number, f"段落{number}", topics, 1, True, "seed", history=history)
+
+    given = [one(0, ()), one(1, ("early",), "2026-11-21"), one(2, ("late",)), one(3, (), "2026-11-21", "2026-11-22")]
+    assert labels_of(given, [early, late]).tolist() == [[0, UNKNOWN], [1, UNKNOWN], [0, 1], [0, 0]]
+    assert from_annotations(given, [early, late]).labels.tolist() == [[0, UNKNOWN], [1, UNKNOWN], [0, 1], [0, 0]]

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from models.decisions import Decisions
+from models.network import UNKNOWN
 from training.examples import Examples
 from training.metrics import calibration_error, interval, macro_f1, measure, micro_f1, score_topics
 
@@ -16,6 +17,16 @@ def test_f1_by_hand() -> None:
     # Topic 0: one right, one missed, one false, F1 1/2; topic 1: all right.
     assert macro_f1(LABELS, GIVEN) == pytest.approx(0.75)
     assert micro_f1(LABELS, GIVEN) == pytest.approx(2 * 3 / (2 * 3 + 2))
+
+
+def test_what_nobody_has_judged_is_neither_right_nor_wrong() -> None:
+    labels = np.array([[1, UNKNOWN, UNKNOWN], [0, UNKNOWN, 1], [1, UNKNOWN, 0]], dtype=np.float32)
+    given = np.array([[True, True, True], [False, False, True], [False, True, False]])
+    # Topic 0: one right, one missed; topic 1 is left out; topic 2: right where it was judged.
+    assert macro_f1(labels, given) == pytest.approx((2 / 3 + 1) / 2)
+    assert micro_f1(labels, given) == pytest.approx(2 * 2 / (2 * 2 + 1))
+    second = score_topics(["a", "b", "c"], labels, given, given.astype(float))[2]
+    assert (second.n, second.precision, second.recall, second.f1) == (1, 1.0, 1.0, 1.0)
 
 
 def test_f1_equals_scikit_learns() -> None:

@@ -1,3 +1,4 @@
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,11 @@ def test_order_of_the_file_is_kept(tmp_path: Path) -> None:
     assert topics[1].phrases == ("书画展览",)
 
 
+def test_a_topic_may_have_a_day(tmp_path: Path) -> None:
+    (topic,) = load_topics(write(tmp_path, ONE + "since = 2026-11-22\n"))
+    assert topic.since == date(2026, 11, 22)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -45,7 +51,7 @@ def test_order_of_the_file_is_kept(tmp_path: Path) -> None:
         (ONE + ONE, "topic 2: id 'sport' is given twice; rename one"),
         (
             ONE + 'phrase = ["a"]',
-            "topic 1: unknown key 'phrase'; known are definition, id, keywords, name, phrases",
+            "topic 1: unknown key 'phrase'; known are definition, id, keywords, name, phrases, since",
         ),
         (
             ONE.replace("体育赛事与健身。", " "),
@@ -58,6 +64,10 @@ def test_order_of_the_file_is_kept(tmp_path: Path) -> None:
             "topic 1: id 'e commerce' is not letters, digits, hyphens and underscores",
         ),
         (ONE.replace("sport", "_sport"), "topic 1: id '_sport' is not letters, digits, hyphens and underscores"),
+        (
+            ONE + 'since = "2026-11-22"',
+            "topic 1: 'since' is '2026-11-22'; write the day without quotes, such as since = 2026-11-22",
+        ),
         (ONE + 'phrases = "一个"', "topic 1: 'phrases' must be a list of non-empty texts"),
         (ONE + 'keywords = ["一个", " "]', "topic 1: 'keywords' must be a list of non-empty texts"),
     ],

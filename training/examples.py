@@ -57,17 +57,31 @@ class Examples:
         )
 
 
+def labels_of(annotations: Sequence[Annotation], topics: Sequence[Topic]) -> np.ndarray:
+    """Return multi-hot labels, float32 (annotations, topics); `UNKNOWN` where the topic came after the annotation."""
+    labels = np.zeros((len(annotations), len(topics)), np.float32)
+    for row, annotation in enumerate(annotations):
+        judged = annotation.history[-1].when if annotation.history else ""
+        for column, topic in enumerate(topics):
+            if topic.id in annotation.topics:
+                labels[row, column] = 1
+            elif topic.since and judged < topic.since.isoformat():
+                labels[row, column] = UNKNOWN
+    return labels
+
+
 def from_annotations(annotations: Sequence[Annotation], topics: Sequence[Topic]) -> Examples:
     """Return the annotated paragraphs as examples; label columns follow `topics`.
 
     A topic that no annotation carries is `UNKNOWN`, not absent: it came after the annotators.
     Where every annotation has exactly one topic, the topics are taken to exclude each other.
     """
-    rows = [[topic.id in annotation.topics for topic in topics] for annotation in annotations]
-    labels = np.array(rows, dtype=np.float32).reshape(-1, len(topics))
-    exclusive = len(topics) > 1 and bool((labels.sum(axis=1) == 1).all())
-    if not exclusive:
-        labels[:, ~labels.any(axis=0)] = UNKNOWN
+    labels = labels_of(annotations, topics)
+    exclusive = len(topics) > 1 and all(len(annotation.topics) == 1 for annotation in annotations)
+    if exclusive:
+        labels = np.maximum(labels, 0)
+    else:
+        labels[:, ~(labels > 0.5).any(axis=0)] = UNKNOWN
     return Examples(
         tuple(annotation.id for annotation in annotations),
         tuple(annotation.text for annotation in annotations),

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from models.decisions import Decisions
+from models.network import UNKNOWN
 from training.examples import Examples
 
 N_BINS = 10
@@ -29,15 +30,16 @@ class TopicScore:
 
 
 def score_topics(ids: list[str], labels: np.ndarray, given: np.ndarray, probabilities: np.ndarray) -> list[TopicScore]:
-    """Score each topic; arrays are (paragraphs, topics): multi-hot, decisions, probabilities."""
+    """Score each topic where it was judged; arrays are (paragraphs, topics): multi-hot, decisions, probabilities."""
     scores = []
     for column, topic in enumerate(ids):
-        truth = labels[:, column] > 0.5
+        judged = labels[:, column] != UNKNOWN
+        truth, probability = labels[judged, column] > 0.5, probabilities[judged, column]
         precision, recall, f1, _ = precision_recall_fscore_support(
-            truth, given[:, column], average="binary", zero_division=0.0
+            truth, given[judged, column], average="binary", zero_division=0.0
         )
-        ranked = float(average_precision_score(truth, probabilities[:, column])) if truth.any() else 0.0
-        error = calibration_error(probabilities[:, column], truth)
+        ranked = float(average_precision_score(truth, probability)) if truth.any() else 0.0
+        error = calibration_error(probability, truth)
         scores.append(TopicScore(topic, int(truth.sum()), float(precision), float(recall), float(f1), ranked, error))
     return scores
 
@@ -57,7 +59,7 @@ def measure(ids: list[str], examples: Examples, decided: Decisions) -> dict[str,
         "macro_f1": round(macro_f1(labels, given), 4),
         "macro_f1_interval": [round(low, 4), round(high, 4)],
         "micro_f1": round(micro_f1(labels, given), 4),
-        "accuracy": round(float(((labels > 0.5) == given).all(axis=1).mean()), 4),
+        "accuracy": round(float((((labels > 0.5) == given) | (labels == UNKNOWN)).all(axis=1).mean()), 4),
         "unsure_share": round(float(decided.uncertain.any(axis=1).mean()), 4),
         "topics": {
             score.topic: {
@@ -71,22 +73,30 @@ def measure(ids: list[str], examples: Examples, decided: Decisions) -> dict[str,
 
 def _right(labels: np.ndarray, given: np.ndarray, outside: np.ndarray, column: int) -> float:
     """Return how often the decision on a topic is right outside its uncertain band."""
-    chosen = outside[:, column]
+    chosen = outside[:, column] & (labels[:, column] != UNKNOWN)
     return float(((labels[chosen, column] > 0.5) == given[chosen, column]).mean()) if chosen.any() else 1.0
 
 
 def macro_f1(labels: np.ndarray, given: np.ndarray) -> float:
-    """Return the mean of the topics' F1; a topic neither present nor given counts as 1."""
-    true = ((labels > 0.5) & given).sum(0)
-    wrong = ((labels > 0.5) != given).sum(0)
-    return float(np.mean(np.where(true + wrong == 0, 1.0, 2 * true / np.maximum(2 * true + wrong, 1))))
+    """Return the mean of the topics' F1; a topic neither present nor given counts as 1.
+
+    Where a label is `UNKNOWN` nothing is right or wrong; a topic that nobody has judged is left out.
+    """
+    true, wrong = _counts(labels, given)
+    judged = (labels != UNKNOWN).any(axis=0)
+    scores = np.where(true + wrong == 0, 1.0, 2 * true / np.maximum(2 * true + wrong, 1))[judged]
+    return float(np.mean(scores)) if len(scores) else 1.0
 
 
 def micro_f1(labels: np.ndarray, given: np.ndarray) -> float:
-    """Return F1 over all decisions of all topics together."""
-    true = int(((labels > 0.5) & given).sum())
-    wrong = int(((labels > 0.5) != given).sum())
+    """Return F1 over all decisions of all topics together that somebody has judged."""
+    true, wrong = (int(count.sum()) for count in _counts(labels, given))
     return 1.0 if true + wrong == 0 else 2 * true / (2 * true + wrong)
+
+
+def _counts(labels: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how often each topic was rightly given, and how often wrongly given or left out."""
+    return ((labels > 0.5) & given).sum(0), (((labels > 0.5) != given) & (labels != UNKNOWN)).sum(0)
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:

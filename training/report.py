@@ -14,6 +14,7 @@ import numpy as np
 from data.topics import Topic
 from models.artifact import Artifact, read_artifact
 from models.decisions import Decisions, decide
+from models.network import UNKNOWN
 from models.out_of_fold import read_out_of_fold
 from models.tagger import Tagger
 from training import baselines, pictures
@@ -192,7 +193,7 @@ def _audit(examples: Examples, artifact: Artifact, decided: Decisions) -> list[s
     """List the annotations that the out-of-fold network contradicts with the greatest certainty."""
     lines = [f"## For a second look: the {N_AUDITED} annotations contradicted most\n"]
     found = []
-    for row, column in np.argwhere(decided.given != (examples.labels > 0.5)):
+    for row, column in np.argwhere((decided.given != (examples.labels > 0.5)) & (examples.labels != UNKNOWN)):
         threshold = artifact.topics[column].threshold
         found.append((abs(decided.probabilities[row, column] - threshold), int(row), int(column)))
     for _, row, column in sorted(found, reverse=True)[:N_AUDITED]:

@@ -40,7 +40,7 @@ from models.out_of_fold import write_out_of_fold
 from models.tagger import Tagger
 from training.calibrate import decide_topics
 from training.cross_validate import out_of_fold_logits
-from training.examples import Examples, from_annotations, from_phrases
+from training.examples import Examples, from_annotations, from_phrases, labels_of
 from training.fine_tune import fit_network, is_main_process, prepare, tokenizer_of
 from training.fit_lexicon import fit_lexicon
 from training.head import encode
@@ -105,8 +105,7 @@ def read_data(
 
 
 def _test_examples(test: Sequence[Annotation], topics: tuple[Topic, ...], exclusive: bool) -> Examples:
-    labels = np.array([[topic.id in one.topics for topic in topics] for one in test], dtype=np.float32)
-    return replace(from_annotations(test, topics), labels=labels, exclusive=exclusive)
+    return replace(from_annotations(test, topics), labels=labels_of(test, topics), exclusive=exclusive)
 
 
 def run_folder(name: str, data: TrainingData, settings: TrainSettings) -> Path:

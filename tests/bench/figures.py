@@ -30,6 +30,8 @@ class Figures:
     in_process: dict[tuple[str, int], InProcess] = field(default_factory=dict)
     """By engine and cores."""
     agreement: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
+    """Seconds a paragraph, by step of a request."""
     http: dict[tuple[int, int], Load] = field(default_factory=dict)
     """Ours, by clients and paragraphs a request."""
     rivals: dict[str, Load | str] = field(default_factory=dict)

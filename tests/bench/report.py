@@ -17,6 +17,7 @@ def tables(figures: Figures, cores: int) -> list[Table]:
     return [
         _in_process(figures),
         _agreement(figures),
+        _parts(figures),
         _http(figures),
         _side_by_side(figures, cores),
         _ceilings(figures),
@@ -54,6 +55,13 @@ def _agreement(figures: Figures) -> Table:
     ]
     title = f"Answers beside those of the same network in fp32, {found['paragraphs']} test paragraphs"
     return Table(title, ("", "", "share, difference"), rows)
+
+
+def _parts(figures: Figures) -> Table:
+    whole = sum(figures.parts.values())
+    rows = [(step, f"{1e3 * seconds:.2f} ms", f"{seconds / whole:.1%}") for step, seconds in figures.parts.items()]
+    note = "One paragraph after the other on one core, without HTTP; what the server adds shows in the next table."
+    return Table("Where the time of a request of one paragraph goes", ("step", "mean", "share"), rows, note)
 
 
 def _load_cells(load: Load, paragraphs: int) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ PARAGRAPHS = (1, 8)
 STARTS = 3
 PRODUCT_SHARE = 0.05
 """Part of a row's seconds that each kind of matrix product gets for each size."""
-OTHER_STEPS = 5
+OTHER_STEPS = 6
 
 
 class Run:
@@ -81,6 +81,8 @@ class Run:
                 figures.in_process[engine, len(cores)] = InProcess(**found)
         with self._step("answers beside those in fp32"):
             figures.agreement = apart("agreement", self.cores, model=str(self.model))
+        with self._step("steps of a request"):
+            figures.parts = apart("parts", self.cores[:1], model=str(self.model))
 
     def _http(self, figures: Figures, folder: Path) -> None:
         for number in range(STARTS):
