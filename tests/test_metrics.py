@@ -25,8 +25,9 @@ def test_what_nobody_has_judged_is_neither_right_nor_wrong() -> None:
     # Topic 0: one right, one missed; topic 1 is left out; topic 2: right where it was judged.
     assert macro_f1(labels, given) == pytest.approx((2 / 3 + 1) / 2)
     assert micro_f1(labels, given) == pytest.approx(2 * 2 / (2 * 2 + 1))
-    second = score_topics(["a", "b", "c"], labels, given, given.astype(float))[2]
-    assert (second.n, second.precision, second.recall, second.f1) == (1, 1.0, 1.0, 1.0)
+    third = score_topics(["a", "b", "c"], labels, given, given.astype(float))[2]
+    assert (third.n, third.precision, third.recall, third.f1) == (1, 1.0, 1.0, 1.0)
+    assert score_topics(["a", "b", "c"], labels, given, given.astype(float))[1].f1 == 0
 
 
 def test_f1_equals_scikit_learns() -> None:

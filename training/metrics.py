@@ -30,10 +30,13 @@ class TopicScore:
 
 
 def score_topics(ids: list[str], labels: np.ndarray, given: np.ndarray, probabilities: np.ndarray) -> list[TopicScore]:
-    """Score each topic where it was judged; arrays are (paragraphs, topics): multi-hot, decisions, probabilities."""
+    """Score each topic where it was judged, all 0 where it never was; arrays are (paragraphs, topics): multi-hot, decisions, probabilities."""
     scores = []
     for column, topic in enumerate(ids):
         judged = labels[:, column] != UNKNOWN
+        if not judged.any():
+            scores.append(TopicScore(topic, 0, 0.0, 0.0, 0.0, 0.0, 0.0))
+            continue
         truth, probability = labels[judged, column] > 0.5, probabilities[judged, column]
         precision, recall, f1, _ = precision_recall_fscore_support(
             truth, given[judged, column], average="binary", zero_division=0.0
