@@ -117,7 +117,7 @@ scale: $(VENV)/.dev ## measure batch tagging on generated archives; report/scale
 # The lock of everything first: the others take its versions, so that extras share one .venv.
 lock: $(VENV)/.release ## write requirements/*.txt anew after a change of pyproject.toml: [UPGRADE=1]
 	$(LOCK) --extra dev --output-file requirements/dev.txt
-	for extra in serve summary train release; do \
+	for extra in serve summary ray train release; do \
 	  $(LOCK) --extra $$extra --constraint requirements/dev.txt --output-file requirements/$$extra.txt || exit; \
 	done
 
