@@ -48,9 +48,10 @@ serve: $(VENV)/.serve ## start the REST service on HOST:PORT (127.0.0.1:3000)
 	@mkdir -p $(BENTOML_HOME)
 	$(BIN)/bentoml serve serving.service:TaggerService --host $(HOST) --port $(PORT)
 
-tag: $(VENV)/.serve ## tag in batch: IN="files folders 'patterns*'" or -  OUT=.jsonl, .csv or .parquet  [TEXT= ID= SHARD= MODEL=]
+tag: $(VENV)/.$(if $(filter ray,$(ENGINE)),ray,serve) ## tag in batch: IN="files folders 'patterns*'" or -  OUT=.jsonl, .csv or .parquet  [TEXT= ID= SHARD= MODEL= ENGINE=ray ACTORS=]
 	@$(BIN)/python -m serving.batch "$(IN)" "$(OUT)" $(if $(TEXT),--text "$(TEXT)") $(if $(ID),--id "$(ID)") \
-	  $(if $(SHARD),--shard "$(SHARD)") $(if $(MODEL),--model "$(MODEL)")
+	  $(if $(SHARD),--shard "$(SHARD)") $(if $(MODEL),--model "$(MODEL)") \
+	  $(if $(ENGINE),--engine "$(ENGINE)") $(if $(ACTORS),--actors "$(ACTORS)")
 
 summary: $(VENV)/.summary ## what was tagged, by source and month, and drift: IN=.jsonl, .csv, .parquet, folder or glob; report/summary.md
 	@$(BIN)/python -m serving.summary "$(IN)"

@@ -1,6 +1,6 @@
 """Tag articles and tables of paragraphs, and write the records to files.
 
-    python -m serving.batch IN OUT [--text NAME] [--id NAME] [--shard N] [--model NAME]
+    python -m serving.batch IN OUT [--text NAME] [--id NAME] [--shard N] [--model NAME] [--engine ray [--actors N]]
 
 IN is a file, a folder, a quoted pattern, several of them, or - for JSON lines from standard
 input: articles (.txt .md .html .docx .pdf) and tables of paragraphs (.jsonl .csv .parquet),
@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ VERSION = 3
 SHARD = 100_000
 
 Tagged = Iterator[tuple[Unit, Sequence[Mapping[str, Any]]]]
-Engine = Callable[[Path, Iterator[Unit]], Tagged]
+Read = Callable[[], Iterator[Unit]]
+"""Reads the units, from the first one each time."""
+Engine = Callable[[Path, Read], Tagged]
 """Tags the units, anywhere, with the model in a folder; returns them with their records, in their order."""
 
 
@@ -125,10 +128,10 @@ def _check_out(out: Path) -> None:
         raise ValueError(f"{printable(out)} is a folder; give OUT another name")
 
 
-def tag_here(folder: Path, units: Iterator[Unit]) -> Tagged:
+def tag_here(folder: Path, read: Read) -> Tagged:
     """Tag units one after the other in this process."""
     tagger = Tagger(folder)
-    for unit in units:
+    for unit in read():
         yield unit, tag_paragraphs(tagger, unit.paragraphs)
 
 
@@ -159,10 +162,10 @@ def _tag(job: Job, spool: Spool, engine: Engine) -> None:
     """Read units in order, have them tagged, save them in order."""
     done = sum(source.size for source in job.sources[: spool.position.sources])
     total = sum(source.size for source in job.sources)
-    units = read_units(job.sources, spool.position, job.request.columns)
+    read = partial(read_units, job.sources, spool.position, job.request.columns)
     # On a terminal only (disable=None), to keep logs clean.
     with tqdm(total=total, initial=done, unit="B", unit_scale=True, disable=None) as bar:
-        for unit, records in engine(job.folder, units):
+        for unit, records in engine(job.folder, read):
             spool.commit(unit, records)
             bar.update(unit.size)
             bar.set_postfix(sources=f"{spool.tally.sources}/{len(job.sources)}", paragraphs=spool.tally.paragraphs)
@@ -192,6 +195,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--text", metavar="NAME", default="text", help="the column of tables that is tagged (text)")
     parser.add_argument("--id", metavar="NAME", help="the column of tables with ids (default: id, if there is one)")
     parser.add_argument("--shard", metavar="N", type=_count, default=SHARD, help=f"paragraphs of one file ({SHARD})")
+    parser.add_argument("--engine", choices=["here", "ray"], default="here", help="in this process, or on Ray (here)")
+    parser.add_argument("--actors", metavar="N", type=_count, help="processes that tag on Ray (one a processor)")
     options = parser.parse_args(arguments)
     columns = Columns(options.text, options.id)
     try:
@@ -199,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.places, Path(options.out), options.model or store.current_name(), columns, options.shard
         )
         with prepared(request) as job:
-            tally = run(job)
+            tally = run(job, _engine(options.engine, options.actors))
     except (OSError, ValueError) as error:
         print(printable(str(error)), file=sys.stderr)
         return 2
@@ -210,6 +215,25 @@ def main(arguments: list[str] | None = None) -> int:
     if tally.errors:
         print(f"{tally.errors} could not be tagged; {printable(job.problems_path)} says why", file=sys.stderr)
     return 1 if tally.errors else 0
+
+
+def _engine(name: str, actors: int | None) -> Engine:
+    """Return the engine of this name.
+
+    Raises:
+        ValueError: Ray is not installed, or there are actors to start without it.
+    """
+    if name == "here":
+        if actors:
+            raise ValueError("ACTORS are of Ray; add ENGINE=ray")
+        return tag_here
+    try:
+        from serving.batch.ray_engine import RayEngine
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"ENGINE=ray needs the extra 'ray' ({error}); install it with pip install 'duanbiao[ray]'"
+        ) from None
+    return RayEngine(actors)
 
 
 def _filled(text: str) -> str:
