@@ -43,6 +43,12 @@ def start(place: Path, out: Path, artifact: Path, *options: str) -> subprocess.P
     )
 
 
+def wait_for_progress(process: subprocess.Popen[str], out: Path) -> None:
+    """Return when the run has saved something."""
+    while process.poll() is None and not beside(out, ".partial.state").exists():
+        time.sleep(0.01)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
@@ -84,48 +90,52 @@ def listening(pids: set[int]) -> set[str]:
 
 
 @pytest.mark.slow
-def test_an_actor_killed_in_the_middle_changes_nothing(tiny_artifact: Path, tmp_path: Path) -> None:
-    place = write_archive(tmp_path / "in", 6000)
-    for folder in ("here", "ray"):
-        (tmp_path / folder).mkdir()
-    here = start(place, tmp_path / "here" / "o.jsonl", tiny_artifact)
-    said = here.communicate(timeout=60)[0]
-    assert here.returncode == 1
+def test_an_actor_killed_in_the_middle_changes_nothing(
+    tiny_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = write_archive(tmp_path / "in", 2500)
+    here, on_ray = tmp_path / "here" / "o.jsonl", tmp_path / "ray" / "o.jsonl"
+    here.parent.mkdir()
+    on_ray.parent.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert job.main([place.name, str(here), "--model", str(tiny_artifact)]) == 1
+    expected = capsys.readouterr()
 
-    out = tmp_path / "ray" / "o.jsonl"
-    process = start(place, out, tiny_artifact, "--engine", "ray", "--actors", "2")
-    state = beside(out, ".partial.state")
-    actors: list[int] = []
-    while process.poll() is None and not (state.exists() and len(actors) == 2):
-        time.sleep(0.01)
-        actors = [pid for pid, name in children(process.pid).items() if name.startswith("ray::MapWorker")]
-    addresses = listening({process.pid, *children(process.pid)})
+    process = start(place, on_ray, tiny_artifact, "--engine", "ray", "--actors", "2")
+    wait_for_progress(process, on_ray)
+    below = children(process.pid)
+    actors = [pid for pid, name in below.items() if name.startswith("ray::MapWorker")]
+    addresses = listening({process.pid, *below})
     os.kill(actors[0], signal.SIGKILL)
-    assert json.loads(state.read_text(encoding="utf-8"))["position"]["sources"] < 33
-    on_ray, errors = process.communicate(timeout=60)
-    assert errors == here.communicate()[1].replace("/here/", "/ray/")
-    assert on_ray == said.replace("/here/", "/ray/")
-    assert contents(out.parent) == contents(tmp_path / "here")
-    # Loopback and nothing else: 127.0.0.1, and the same as IPv6 writes it.
+    assert beside(on_ray, ".partial.state").exists()
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    # Before it Ray says that a worker was lost.
+    assert out.endswith(expected.out.replace("/here/", "/ray/"))
+    assert errors.endswith(expected.err.replace("/here/", "/ray/"))
+    assert contents(on_ray.parent) == contents(here.parent)
+    assert len(actors) == 2
+    # 127.0.0.1, and what IPv6 calls it and its own.
     assert addresses <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
     assert addresses
 
 
 @pytest.mark.slow
-def test_a_run_killed_on_ray_is_finished_here(tiny_artifact: Path, tmp_path: Path) -> None:
-    place = write_archive(tmp_path / "in", 6000)
+def test_what_ctrl_c_stopped_on_ray_is_finished_here(
+    tiny_artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = write_archive(tmp_path / "in", 2500)
     out, undisturbed = tmp_path / "o.parquet", tmp_path / "u.parquet"
     process = start(place, out, tiny_artifact, "--engine", "ray", "--actors", "1")
-    state = beside(out, ".partial.state")
-    while process.poll() is None and not state.exists():
-        time.sleep(0.01)
+    wait_for_progress(process, out)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    assert said == "interrupted; run the same command again to continue\n"
-    finish = start(place, out, tiny_artifact)
-    assert "continuing an interrupted run after" in finish.communicate(timeout=60)[1]
-    assert start(place, undisturbed, tiny_artifact).wait(60) == 1
+    assert said.splitlines()[-1] == "interrupted; run the same command again to continue"
+    monkeypatch.chdir(tmp_path)
+    for path in (out, undisturbed):
+        assert job.main([place.name, str(path), "--model", str(tiny_artifact)]) == 1
+    assert "continuing an interrupted run after" in capsys.readouterr().err
     assert out.read_bytes() == undisturbed.read_bytes()
 
 
@@ -139,7 +149,7 @@ def test_units_come_through_unchanged(tmp_path: Path) -> None:
     units = list(read_units(sources, Position(), Columns()))
     assert [UNIT.validate_json(UNIT.dump_json(unit)) for unit in units] == units
     assert {type(paragraph) for unit in units for paragraph in unit.paragraphs} == {Unlabelled}
-    assert sum(len(unit.problems) for unit in units) == 3
+    assert sum(len(unit.problems) for unit in units) == 2
 
 
 @pytest.mark.slow

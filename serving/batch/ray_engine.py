@@ -8,7 +8,8 @@ a reader or an actor that was lost again and repeats what it had not finished.
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from typing import Any
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 # Its servers' messages go to their log files; what stops a run is raised.
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-if "RAY_ADDRESS" not in os.environ:
+if not os.environ.get("RAY_ADDRESS"):
     # A Ray of this machine alone listens on loopback, as it does by default on the two systems named here.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
@@ -57,7 +58,7 @@ class RayEngine:
         actors = _connect(self._actors)
         try:
             # Each unit as soon as it is there, so that it is saved.
-            blocks = _dataset(folder.resolve(), read, actors).iter_batches(
+            blocks: Iterable[Any] = _dataset(folder.resolve(), read, actors).iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=0
             )
             for row in (row for block in blocks for row in block.to_pylist()):
@@ -71,19 +72,13 @@ class RayEngine:
 def _connect(actors: int | None) -> int:
     """Connect to the cluster, or start Ray here, out of reach of other machines; return how many actors to start."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        ray.init(address, **quiet)
-        return actors or int(ray.cluster_resources()["CPU"])
+        init(address)
+        return actors or int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]
     actors = actors or len(os.sched_getaffinity(0))
-    ray.init(
-        "local",
-        num_cpus=actors,
-        object_store_memory=ROOM,
-        include_dashboard=False,
-        **quiet,
-    )
+    init("local", num_cpus=actors, object_store_memory=ROOM, include_dashboard=False)
     return actors
 
 
@@ -97,7 +92,8 @@ def _dataset(folder: Path, read: Read, actors: int) -> Dataset:
     units = ray.data.read_datasource(_Units(read), override_num_blocks=1, num_cpus=0)
     # A unit waits for the first actor that is free, not at one that is busy.
     pool = ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1)
-    return units.map(_Actor, fn_constructor_args=[folder], compute=pool, num_cpus=1)
+    tagged: Dataset = units.map(_Actor, fn_constructor_args=[folder], compute=pool, num_cpus=1)
+    return tagged
 
 
 class _Units(Datasource):
@@ -107,7 +103,7 @@ class _Units(Datasource):
     supports_distributed_reads = False
 
     def __init__(self, read: Read) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._read = read
 
     def estimate_inmemory_data_size(self) -> None:
