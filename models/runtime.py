@@ -61,7 +61,13 @@ class Runtime:
             RuntimeError: it cannot be loaded.
         """
         core = openvino.Core()
-        settings = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "THROUGHPUT"}
+        settings = {
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            # Each process would take the first processors, so that several of them share one and leave others idle.
+            "ENABLE_CPU_PINNING": False,
+        }
         model = core.compile_model(core.read_model(path), "CPU", settings)
         self.missing: set[str] = {LOGITS, TOKEN_SHARES} - {name for output in model.outputs for name in output.names}
         """Outputs that a tagger needs and this network does not have."""
