@@ -117,8 +117,8 @@ def roll_back(pointer: Path = CURRENT) -> str:
     Raises:
         FileNotFoundError: there is none; the one in use stays.
     """
-    names = names_in_use(pointer)[1:]
-    while names and not _is_there(names[0]):
+    in_use, *names = names_in_use(pointer)
+    while names and (names[0] == in_use or not _is_there(names[0])):
         del names[0]
     if not names:
         raise FileNotFoundError("no earlier model is known, so there is nothing to go back to; see `make models`")

@@ -1,16 +1,26 @@
 """A tiny encoder and a tiny artifact, real in form and random in weights, made once a session."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from data.characters import count_han
 from data.sources import read_source
-from data.topics import load_topics
+from data.topics import Topic, load_topics
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
-SEEDS = sorted((ROOT / "seeds").glob("*.txt"))
+
+
+def _shipped_seeds() -> list[Path]:
+    """The articles whose paragraphs were cut by hand: a checkout may hold others, as `make add` brings them."""
+    rows = (FIXTURES / "seed_segmentation.jsonl").read_text(encoding="utf-8").splitlines()
+    return sorted({ROOT / json.loads(row)["source"] for row in rows})
+
+
+SEEDS = _shipped_seeds()
 
 # Short, so that ordinary paragraphs already need several windows.
 TINY_MAX_LENGTH = 64
@@ -48,6 +58,11 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_artifact(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact folder of the shipped topics, made of `tiny_base` with a random head."""
+    return write_tiny_artifact(tmp_path_factory.mktemp("tiny_artifact"), tiny_base, load_topics())
+
+
+def write_tiny_artifact(folder: Path, base: Path, topics: Sequence[Topic]) -> Path:
+    """Fill an empty folder with an artifact of a random head on `base`."""
     import numpy as np
     import torch
 
@@ -57,18 +72,16 @@ def tiny_artifact(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from models.lexicon import Lexicon
     from models.network import TopicNetwork, snap_weights
 
-    folder = tmp_path_factory.mktemp("tiny_artifact")
-    topics = load_topics()
-    encoder, tokenizer = load_base(str(tiny_base))
+    encoder, tokenizer = load_base(str(base))
     torch.manual_seed(1)
     network = TopicNetwork(encoder, len(topics))
     torch.nn.init.normal_(network.head.weight)
     snap_weights(network)
     export_onnx(network, folder / MODEL_FILE)
     tokenizer.save(str(folder / TOKENIZER_FILE))
-    weights = 20 * np.eye(len(topics), dtype=np.float32)
     # Nothing that stands in other tests' texts, so that there the network alone decides.
     grams = ("甲乙", "丙丁", "戊己", "庚辛", "壬癸")
+    weights = 20 * np.eye(len(grams), len(topics), dtype=np.float32)
     Lexicon(grams, np.ones(len(grams), np.float32), weights, np.zeros(len(topics), np.float32)).save(
         folder / LEXICON_FILE
     )
@@ -79,7 +92,7 @@ def tiny_artifact(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     artifact = Artifact(
         version="tiny-1",
         topics=decisions,
-        base=tiny_base.name,
+        base=base.name,
         max_length=TINY_MAX_LENGTH,
         created="2025-01-02T03:04:05Z",
     )

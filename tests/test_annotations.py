@@ -70,7 +70,8 @@ def load(root: Path, *lines: dict[str, Any] | str) -> list[Annotation]:
 def test_shipped_annotations_are_valid() -> None:
     annotations = load_annotations(DEFAULT_ANNOTATIONS, TOPICS)
     seeds = [annotation for annotation in annotations if annotation.origin == "seed"]
-    assert {annotation.source for annotation in seeds} == {f"seeds/{path.name}" for path in SEEDS}
+    # More, once corrections of articles that were added have come in.
+    assert {annotation.source for annotation in seeds} >= {f"seeds/{path.name}" for path in SEEDS}
     assert all(any(topic.id in annotation.topics for annotation in annotations) for topic in TOPICS)
     assert any(not annotation.topics for annotation in annotations)
 

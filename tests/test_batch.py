@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SEEDS
 from test_documents import make_docx, make_pdf
 
 from models import store
@@ -27,7 +29,6 @@ from serving.batch.units import Position, read_units
 from serving.records import paragraphs_of, tag_paragraphs
 
 ROOT = Path(__file__).resolve().parent.parent
-SEEDS = ROOT / "seeds"
 # Paragraphs of one part of the output.
 PART = 200
 NEWS = ["县委统战部召开民主党派座谈会。", "应急管理局检查矿山消防隐患。", "果农开网店直播卖苹果三万斤。"]
@@ -71,7 +72,10 @@ def names(folder: Path) -> list[str]:
 def test_seeds_give_the_records_that_the_service_gives(
     tag: Tag, tiny_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    (tmp_path / "in" / "seeds").mkdir(parents=True)
+    for path in SEEDS:
+        shutil.copy(path, tmp_path / "in" / "seeds")
+    monkeypatch.chdir(tmp_path / "in")
     assert tag("seeds", tmp_path / "o.jsonl") == 0
     tagger = Tagger(tiny_artifact)
     expected = []
@@ -80,7 +84,7 @@ def test_seeds_give_the_records_that_the_service_gives(
             expected += tag_paragraphs(tagger, paragraphs_of(file.read(), "text", str(path)))
     records = read_lines(tmp_path / "o.jsonl")
     assert records == expected
-    assert names(tmp_path) == ["o.jsonl", "o.jsonl.manifest.json"]
+    assert names(tmp_path) == ["in", "o.jsonl", "o.jsonl.manifest.json"]
     counts = {topic: sum(topic in record["topics"] for record in records) for topic in records[0]["scores"]}
     answers = [record["answer"] for record in records]
     assert capsys.readouterr().out == (
@@ -92,7 +96,7 @@ def test_seeds_give_the_records_that_the_service_gives(
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_one_article_to_other_formats(tag: Tag, tmp_path: Path, ending: str) -> None:
-    article = SEEDS / "000_aad4990d4805cd59.txt"
+    article = SEEDS[0]
     out = tmp_path / f"o{ending}"
     out.write_text("old")
     assert tag(article, out) == 0

@@ -1,15 +1,14 @@
 """Encodings are told apart on pieces of real news, long and short."""
 
 import random
-from pathlib import Path
 
 import pytest
+from conftest import SEEDS
 
 from data.characters import count_han
 from data.encodings import guess_encoding, guess_encoding_of_lines
 
-SEEDS = Path(__file__).resolve().parent.parent / "seeds"
-NEWS = "".join(path.read_text(encoding="utf-8") for path in sorted(SEEDS.glob("*.txt")))
+NEWS = "".join(path.read_text(encoding="utf-8") for path in SEEDS)
 # Enough of the characters that differ to make the seeds look like a paper of Hong Kong or Taiwan.
 SIMPLE = "这个们来为国说时会对过发后里与党员县乡镇产业农村团统战线电商务检设备经济区组织领导干部项实现间场问题进报记张开动险隐应学习书"
 FULL = "這個們來為國說時會對過發後裡與黨員縣鄉鎮產業農村團統戰線電商務檢設備經濟區組織領導幹部項實現間場問題進報記張開動險隱應學習書"

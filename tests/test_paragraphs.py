@@ -362,7 +362,3 @@ def test_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "a.doc").write_bytes(b"DOC")
     assert main([str(tmp_path / "a.doc")]) == 1
     assert "a.doc: not an article file" in capsys.readouterr().err
-
-
-def test_gold_rows_name_existing_sources() -> None:
-    assert {row["source"] for row in SEED_ROWS} == {str(path.relative_to(ROOT)) for path in SEEDS}

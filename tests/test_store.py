@@ -34,7 +34,79 @@ def test_promote_replaces_the_pointer_and_never_rewrites_it(tmp_path: Path) -> N
     with pointer.open() as reader:
         store.promote("released", pointer)
         assert reader.read() == "duanbiao:old\n"
-    assert pointer.read_text() == "released\n"
+    assert pointer.read_text() == "released\nduanbiao:old\n"
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[str]:
+    """The names of three models."""
+    for name in ("first", "second", "third"):
+        (tmp_path / name).mkdir()
+    return [str(tmp_path / name) for name in ("first", "second", "third")]
+
+
+def test_promoted_twice_it_goes_back_one_by_one(three: list[str], tmp_path: Path) -> None:
+    pointer = tmp_path / "current"
+    for name in three[:2]:
+        store.promote(name, pointer)
+    assert store.names_in_use(pointer) == [three[1], three[0], "released"]
+    assert store.roll_back(pointer) == three[0] == store.current_name(pointer)
+    store.promote(three[2], pointer)
+    assert store.names_in_use(pointer) == [three[2], three[0], "released"]
+    assert [store.roll_back(pointer) for _ in range(2)] == [three[0], "released"]
+
+
+def test_promoting_the_model_in_use_changes_nothing(three: list[str], tmp_path: Path) -> None:
+    pointer = tmp_path / "current"
+    for name in (three[0], three[1], three[1]):
+        store.promote(name, pointer)
+    assert store.roll_back(pointer) == three[0]
+
+
+def test_models_deleted_meanwhile_are_passed_over(three: list[str], tmp_path: Path) -> None:
+    pointer = tmp_path / "current"
+    for name in three:
+        store.promote(name, pointer)
+    Path(three[1]).rmdir()
+    assert store.roll_back(pointer) == three[0]
+
+
+def test_it_never_goes_back_to_the_model_in_use(three: list[str], tmp_path: Path) -> None:
+    pointer = tmp_path / "current"
+    for name in (three[0], three[1], three[0]):
+        store.promote(name, pointer)
+    Path(three[1]).rmdir()
+    assert store.roll_back(pointer) == "released"
+
+
+def test_with_nothing_to_go_back_to_the_pointer_stays(three: list[str], tmp_path: Path) -> None:
+    pointer = tmp_path / "current"
+    with pytest.raises(FileNotFoundError, match="nothing to go back to; see `make models`"):
+        store.roll_back(pointer)
+    assert not pointer.exists()
+    pointer.write_text(f"{three[0]}\nduanbiao:deleted\n")
+    with pytest.raises(FileNotFoundError, match="nothing to go back to"):
+        store.roll_back(pointer)
+    assert pointer.read_text() == f"{three[0]}\nduanbiao:deleted\n"
+
+
+def test_going_back_replaces_the_pointer_and_never_rewrites_it(three: list[str], tmp_path: Path) -> None:
+    pointer = tmp_path / "current"
+    for name in three[:2]:
+        store.promote(name, pointer)
+    before = pointer.read_text()
+    with pointer.open() as reader:
+        store.roll_back(pointer)
+        assert reader.read() == before
+    assert pointer.read_text() == f"{three[0]}\nreleased\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "first", "second", "third"]
+
+
+def test_not_more_than_fifty_are_remembered(three: list[str], tmp_path: Path) -> None:
+    pointer = tmp_path / "current"
+    for turn in range(60):
+        store.promote(three[turn % 2], pointer)
+    assert len(store.names_in_use(pointer)) == 1 + store.MAX_REMEMBERED
 
 
 @pytest.mark.parametrize("name", ["duanbiao:none", "duanbiao", "", "duanbiao:", "/no/such/folder", "no/folder"])

@@ -6,6 +6,7 @@ by networks that saw nothing of the paragraph's article.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def find_corrected(annotations: Sequence[Annotation], incumbent: Path) -> list[s
         known = set(read_out_of_fold(incumbent).ids)
     except FileNotFoundError:
         known = set()
-    trained_on = artifact.created[:10]
+    # The day where the corrections are made, whose own days these are compared with.
+    trained_on = datetime.fromisoformat(artifact.created).astimezone().date().isoformat()
     return [one.id for one in annotations if one.id not in known or _changed_since(one, trained_on)]
 
 
