@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FIXTURES, ROOT, SEEDS
+from conftest import FIXTURES, SEEDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

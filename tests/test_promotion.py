@@ -148,7 +148,7 @@ def test_without_anything_in_common_it_says_what_to_do(two: tuple[Path, Path], t
     incumbent, candidate = two
     keep(incumbent, ("gone",), 5)
     keep(candidate, examples().ids, 6)
-    with pytest.raises(ValueError, match="no held-out paragraph or no topic in common.*TEST=.*'make train'"):
+    with pytest.raises(ValueError, match=r"no held-out paragraph or no topic in common.*TEST=.*'make train'"):
         collect_answers(incumbent, candidate, examples(), None)
     other = write_tiny_artifact(tmp_path, tiny_base, (SIXTH,))
     with pytest.raises(ValueError, match="no topic in common"):
