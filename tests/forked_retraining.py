@@ -19,14 +19,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Retraining:
-    """The program that forks; use it in a `with` statement."""
+    """The program that forks; use it in a `with` statement. `root` is the checkout whose code runs."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(self._root)}
         environment.pop("BENTOML_HOME", None)
         self._process = subprocess.Popen(
             [sys.executable, __file__],
-            cwd=ROOT,
+            cwd=self._root,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
