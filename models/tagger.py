@@ -149,7 +149,9 @@ class Tagger:
 
     def decide(self, encoded: Sequence[Encoded]) -> list[Tags]:
         """Tag paragraphs that `encode` has prepared."""
-        outputs = list(self._outputs(encoded))
+        return self._decide(encoded, list(self._outputs(encoded)))
+
+    def _decide(self, encoded: Sequence[Encoded], outputs: Sequence[list[Output]]) -> list[Tags]:
         rows = np.array(list(map(self._add_lexicon, encoded, outputs)), np.float32).reshape(-1, len(self._ids))
         decided = decide(self.artifact.topics, rows, self.artifact.exclusive)
         answers = decided.answers()

@@ -37,10 +37,8 @@ def measure(model: str) -> dict[str, float]:
 
     requests = timed(JSON_IN, TagRequest.model_validate_json, bodies)
     encoded = timed(TOKENS, lambda request: tagger.encode(request.paragraphs), requests)
-    timed(NETWORK, lambda some: tagger._runtime.run(some[0].windows), encoded)
-    tags = timed(DECISION, tagger.decide, encoded)
-    # What `decide` asks of the network has been measured by itself.
-    seconds[DECISION] = max(seconds[DECISION] - seconds[NETWORK], 0.0)
+    outputs = timed(NETWORK, lambda some: list(tagger._outputs(some)), encoded)
+    tags = timed(DECISION, lambda pair: tagger._decide(*pair), list(zip(encoded, outputs, strict=True)))
     version = tagger.artifact.version
 
     def answer(pair: tuple[str, Any]) -> str:
