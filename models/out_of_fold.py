@@ -71,3 +71,16 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({error!r}); restore the folder or train again") from error
     return OutOfFold(ids, characters, logits)
+
+
+def kept_logits(folder: Path) -> dict[str, np.ndarray]:
+    """Return the logits (topics,) that the training kept, by id of the annotation; none if the artifact keeps nothing.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        kept = read_out_of_fold(folder)
+    except FileNotFoundError:
+        return {}
+    return dict(zip(kept.ids, kept.logits, strict=True))

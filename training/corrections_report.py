@@ -14,9 +14,10 @@ import numpy as np
 from data.annotations import Annotation
 from models.artifact import read_artifact
 from models.decisions import decide
-from models.out_of_fold import read_out_of_fold
+from models.out_of_fold import kept_logits, read_out_of_fold
 from models.tagger import Tagger
 from training.examples import Examples
+from training.unseen_logits import unseen_logits
 
 MAX_LISTED = 50
 
@@ -36,10 +37,7 @@ class Corrected:
 def find_corrected(annotations: Sequence[Annotation], incumbent: Path) -> list[str]:
     """Return the ids of annotations that the model in use was not trained on, or that were changed since."""
     artifact = read_artifact(incumbent)
-    try:
-        known = set(read_out_of_fold(incumbent).ids)
-    except FileNotFoundError:
-        known = set()
+    known = kept_logits(incumbent)
     # The day where the corrections are made, whose own days these are compared with.
     trained_on = datetime.fromisoformat(artifact.created).astimezone().date().isoformat()
     return [one.id for one in annotations if one.id not in known or _changed_since(one, trained_on)]
@@ -59,25 +57,11 @@ def answer_corrected(ids: Sequence[str], examples: Examples, incumbent: Path, ca
     new, old = read_artifact(candidate), read_artifact(incumbent)
     topics = tuple(topic.id for topic in new.topics)
     given = decide(new.topics, read_out_of_fold(candidate).logits_of(some.ids), new.exclusive).given
-    before = decide(old.topics, _logits_before(some, incumbent), old.exclusive).given
+    logits = unseen_logits(incumbent, Tagger(incumbent), some.ids, some.texts)
+    before = decide(old.topics, logits, old.exclusive).given
     known = [topic.id for topic in old.topics]
     columns = [before[:, known.index(topic)] if topic in known else np.zeros(len(some), bool) for topic in topics]
     return Corrected(some, topics, np.stack(columns, axis=1), given)
-
-
-def _logits_before(examples: Examples, incumbent: Path) -> np.ndarray:
-    """Return the incumbent's logits: out of fold where it was trained on the paragraph, else its own."""
-    tagger = Tagger(incumbent)
-    logits = tagger.logits(tagger.encode(examples.texts))
-    try:
-        kept = read_out_of_fold(incumbent)
-    except FileNotFoundError:
-        return logits
-    places = {example_id: place for place, example_id in enumerate(kept.ids)}
-    for row, example_id in enumerate(examples.ids):
-        if example_id in places:
-            logits[row] = kept.logits[places[example_id]]
-    return logits
 
 
 def corrections_section(found: Corrected) -> list[str]:

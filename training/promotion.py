@@ -13,7 +13,7 @@ import numpy as np
 
 from models.artifact import read_artifact
 from models.decisions import decide
-from models.out_of_fold import read_out_of_fold
+from models.out_of_fold import kept_logits, read_out_of_fold
 from models.tagger import Tagger
 from training.examples import Examples
 from training.metrics import macro_f1, resample_groups
@@ -90,10 +90,7 @@ def _as_shipped(folder: Path, test: Examples) -> np.ndarray:
 
 
 def _kept_by_both(incumbent: Path, candidate: Path, examples: Examples) -> list[int]:
-    try:
-        kept = set(read_out_of_fold(incumbent).ids) & set(read_out_of_fold(candidate).ids)
-    except FileNotFoundError:
-        return []
+    kept = kept_logits(incumbent).keys() & kept_logits(candidate).keys()
     return [place for place, example_id in enumerate(examples.ids) if example_id in kept]
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data.annotations import DEFAULT_FILES, Annotation, load_annotation_files
 from data.review.judgements import ReviewItem
@@ -24,13 +23,13 @@ from data.topics import DEFAULT_TOPICS, Topic, load_topics
 from models import store
 from models.artifact import Artifact
 from models.decisions import Decisions, decide
-from models.out_of_fold import read_out_of_fold
 from models.tagger import Tagger
 from training.near_duplicates import near_duplicates, number_twins
 from training.review_files import ENDINGS, refuse_unwritable, write_items
 from training.selection import Candidates, Choice, select
 from training.split_guard import load_test_texts
 from training.text_features import describe_texts
+from training.unseen_logits import unseen_logits
 from training.whole_files import write_whole
 
 BUDGET = 50
@@ -38,7 +37,6 @@ BUDGET = 50
 SEED = 13
 # Nobody reads more in a minute, and a cell of Excel holds 32,767.
 MAX_CHARACTERS = 3000
-TAGGED_AT_ONCE = 64
 WHY = {
     "random": "random 随机抽取",
     "contradicted": "contradicted 标注与模型不一致",
@@ -74,33 +72,9 @@ def fill_pool(annotations: Sequence[Annotation], paragraphs: Sequence[SeedParagr
     tested = {row for row, _ in near_duplicates([one.text for one in several], load_test_texts())}
     kept = [one for row, one in enumerate(several) if row not in tested]
     tagger = Tagger(folder)
-    logits = _logits(tagger, kept, _kept_out_of_fold(folder))
+    ids = [one.id if isinstance(one, Annotation) else None for one in kept]
+    logits = unseen_logits(folder, tagger, ids, [one.text for one in kept])
     return Pool(tuple(kept), decide(tagger.artifact.topics, logits, tagger.artifact.exclusive), tagger.artifact)
-
-
-def _kept_out_of_fold(folder: Path) -> dict[str, np.ndarray]:
-    try:
-        kept = read_out_of_fold(folder)
-    except FileNotFoundError:
-        return {}
-    return dict(zip(kept.ids, kept.logits, strict=True))
-
-
-def _logits(
-    tagger: Tagger, paragraphs: Sequence[Annotation | SeedParagraph], out_of_fold: dict[str, np.ndarray]
-) -> np.ndarray:
-    logits = np.zeros((len(paragraphs), len(tagger.artifact.topics)), np.float32)
-    unseen = []
-    for row, paragraph in enumerate(paragraphs):
-        if isinstance(paragraph, Annotation) and paragraph.id in out_of_fold:
-            logits[row] = out_of_fold[paragraph.id]
-        else:
-            unseen.append(row)
-    starts = range(0, len(unseen), TAGGED_AT_ONCE)
-    for start in tqdm(starts, desc="tagging", unit="batch", disable=len(starts) < 2):
-        rows = unseen[start : start + TAGGED_AT_ONCE]
-        logits[rows] = tagger.logits(tagger.encode([paragraphs[row].text for row in rows]))
-    return logits
 
 
 def candidates_of(pool: Pool, topics: Sequence[Topic]) -> Candidates:
