@@ -46,7 +46,7 @@ setup: $(VENV)/.dev ## install everything, also what training and tests need
 
 serve: $(VENV)/.serve ## start the REST service on HOST:PORT (127.0.0.1:3000)
 	@mkdir -p $(BENTOML_HOME)
-	$(BIN)/bentoml serve serving.service:TaggerService --host $(HOST) --port $(PORT)
+	@$(BIN)/python -m serving --host $(HOST) --port $(PORT)
 
 tag: $(VENV)/.$(if $(filter ray,$(ENGINE)),ray,serve) ## tag in batch: IN="files folders 'patterns*'" or -  OUT=.jsonl, .csv or .parquet  [TEXT= ID= SHARD= MODEL= ENGINE=ray ACTORS=]
 	@$(BIN)/python -m serving.batch "$(IN)" "$(OUT)" $(if $(TEXT),--text "$(TEXT)") $(if $(ID),--id "$(ID)") \
@@ -131,5 +131,5 @@ audit: $(VENV)/.release ## licences of what serving installs; known vulnerabilit
 	echo $(TORCH) | $(AUDIT) --no-deps --requirement /dev/stdin || { $(NOT_AUDITED); }
 
 clean: ## remove caches and unfinished training runs; models stay
-	rm -rf models/runs report .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	rm -rf models/runs models/compiled report .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

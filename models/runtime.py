@@ -11,10 +11,12 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import openvino
+
+if TYPE_CHECKING:
+    from openvino import InferRequest
 
 # Outputs of the network.
 LOGITS, TOKEN_SHARES = "logits", "token_shares"
@@ -60,7 +62,9 @@ class Runtime:
         Raises:
             RuntimeError: it cannot be loaded.
         """
-        core = openvino.Core()
+        # Not before: the process that `bentoml serve` starts workers from needs no OpenVINO.
+        from models.compiled import load_compiled
+
         settings = {
             "NUM_STREAMS": threads,
             "INFERENCE_NUM_THREADS": threads,
@@ -68,11 +72,11 @@ class Runtime:
             # Each process would take the first processors, so that several of them share one and leave others idle.
             "ENABLE_CPU_PINNING": False,
         }
-        model = core.compile_model(core.read_model(path), "CPU", settings)
+        model = load_compiled(path, settings)
         self.missing: set[str] = {LOGITS, TOKEN_SHARES} - {name for output in model.outputs for name in output.names}
         """Outputs that a tagger needs and this network does not have."""
         self._max_length = max_length
-        self._requests: queue.SimpleQueue[openvino.InferRequest] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[InferRequest] = queue.SimpleQueue()
         for _ in range(threads):
             self._requests.put(model.create_infer_request())
         self._threads = threads

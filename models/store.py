@@ -2,9 +2,9 @@
 
 Versions stand in BentoML's model store below `models/store`; the first line of
 `models/current` names the one in use, the next ones those before it. Where there is no
-`models/current`, the model that ships in `models/released` is in use. DUANBIAO_MODELS names another folder for `store`, `runs`
-and `current`. A Bento has none of the three: without DUANBIAO_MODELS it serves the
-released model and leaves BentoML the home that it was started with.
+`models/current`, the model that ships in `models/released` is in use. DUANBIAO_MODELS names
+another folder for `store`, `runs`, `compiled` and `current`. A Bento has none of them: without
+DUANBIAO_MODELS it serves the released model and leaves BentoML the home that it was started with.
 """
 
 import json
@@ -23,11 +23,13 @@ RUNS = HOME / "runs"
 CURRENT = HOME / "current"
 RELEASED_NAME = "released"
 
-_IN_BENTO = (MODELS.parent.parent / "bento.yaml").is_file()
+# Nothing is written into a Bento.
+_KEEPS = HOME != MODELS or not (MODELS.parent.parent / "bento.yaml").is_file()
+COMPILED = HOME / "compiled" if _KEEPS else None
+"""Where compiled networks are kept, if they are; see `models.compiled`."""
 
-# Read when bentoml is first imported, so set before. Nothing is reported to anyone, and
-# nothing is written into a Bento.
-if HOME != MODELS or not _IN_BENTO:
+# Read when bentoml is first imported, so set before. Nothing is reported to anyone.
+if _KEEPS:
     os.environ["BENTOML_HOME"] = str(STORE)
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 

@@ -1,4 +1,4 @@
-"""The REST service: `bentoml serve serving.service:TaggerService`.
+"""The REST service, which `python -m serving` or `bentoml serve serving.service:TaggerService` starts.
 
     POST /v1/tag          {"paragraphs": [text, …]}
     POST /v1/tag_article  {"text": …, "format": "text" | "markdown" | "html", "name": …}

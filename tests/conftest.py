@@ -1,7 +1,7 @@
 """A tiny encoder and a tiny artifact, real in form and random in weights, made once a session."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from data.characters import count_han
 from data.sources import read_source
 from data.topics import Topic, load_topics
+from models import store
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -21,6 +22,15 @@ def _shipped_seeds() -> list[Path]:
 
 
 SEEDS = _shipped_seeds()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests compile out of the checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "COMPILED", tmp_path_factory.mktemp("compiled"))
+        yield
+
 
 # Short, so that ordinary paragraphs already need several windows.
 TINY_MAX_LENGTH = 64

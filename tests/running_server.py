@@ -28,10 +28,9 @@ class Server:
             self.port: int = free.getsockname()[1]
         home.mkdir(parents=True)
         self.log_file = home / "log"
-        command = [sys.executable, "-m", "bentoml", "serve", "serving.service:TaggerService"]
+        command = [sys.executable, "-m", "serving"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DUANBIAO_")}
         environment |= {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", **variables}
-        environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port), *(["--host", host] if host else [])],
@@ -68,13 +67,7 @@ class Server:
 
     def worker(self) -> int:
         """Return the process id of the one that answers, or 0 while there is none."""
-        for pid in self.processes():
-            try:
-                if b"_bentoml_impl.worker.service" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return pid
-            except OSError:
-                continue
-        return 0
+        return next(iter(self.processes()[1:]), 0)
 
     def memory(self) -> int:
         """Return the memory that the worker holds now, in bytes."""

@@ -18,7 +18,7 @@ IMPORT_ALL = """
 import json, sys
 from pathlib import Path
 sys.dont_write_bytecode = True
-import serving.service, serving.batch.__main__, data.documents
+import serving.service, serving.batch.__main__, models.compiled, data.documents
 here = Path.cwd()
 files = [Path(module.__file__) for module in sys.modules.values() if getattr(module, "__file__", None)]
 inside = sorted(file.relative_to(here).as_posix() for file in files if file.is_relative_to(here))

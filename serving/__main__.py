@@ -1,0 +1,130 @@
+"""Start the REST service: `make serve`, or `python -m serving [--host ADDRESS] [--port PORT]`.
+
+Two processes: one serves, and one watches it and replaces it when it ends. The one that serves
+is a copy of the other, taken once all is imported, so the import is paid for and held once;
+`bentoml serve`, which runs the same service, starts its worker from nothing. What serves
+is BentoML's own worker.
+"""
+
+import argparse
+import ctypes
+import gc
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from serving.access import warning_of
+
+SERVICE = "serving.service:TaggerService"
+ENDS = {signal.SIGTERM, signal.SIGINT}
+# What is under way when a signal comes may be finished for so long.
+GRACE_SECONDS = 30.0
+# A process that has lived for less is replaced after a pause: one that always fails should not keep a core busy.
+SHORT_LIFE_SECONDS, PAUSE_SECONDS = 5.0, 1.0
+# Of `prctl`: the signal that this process gets when the one that it was copied from ends.
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Serve until a signal ends it. Exit status 1 if the address cannot be listened on."""
+    parser = argparse.ArgumentParser(prog="python -m serving", description="Start the REST service.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
+    parser.add_argument("--port", type=int, default=3000, help="port to listen on (default: 3000)")
+    options = parser.parse_args()
+    try:
+        listener = listen(options.host, options.port)
+    except (OSError, OverflowError, ValueError) as error:
+        print(f"cannot listen on {options.host}, port {options.port}: {error}; give others", file=sys.stderr)
+        return 1
+    with listener, tempfile.TemporaryDirectory(prefix="duanbiao-metrics-") as metrics:
+        # Where the figures of a process that has been replaced are still counted. Read at the import.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        from bentoml._internal.log import SERVER_LOGGING_CONFIG
+
+        from serving.service import KEY
+
+        # The worker sets up the log after the import, and would silence what has been imported.
+        SERVER_LOGGING_CONFIG["disable_existing_loggers"] = False
+        announce(options.host, options.port, warning_of(options.host, KEY))
+        # What lies in memory now is not touched by the collector, so the copy shares it.
+        gc.freeze()
+        keep_running(lambda: work(listener))
+    return 0
+
+
+def announce(host: str, port: int, warning: str | None) -> None:
+    """Print where the service listens, and what to warn of."""
+    print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}; Ctrl+C ends it", flush=True)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        OSError, OverflowError, ValueError: that is no address of this machine, or no port, or it is taken.
+    """
+    family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def work(listener: socket.socket) -> None:
+    """Run BentoML's worker, which answers what comes to `listener`, until a signal ends it."""
+    from _bentoml_impl.worker.service import main as worker
+
+    descriptor = str(listener.detach())
+    worker.main([SERVICE, "--fd", descriptor, "--worker-id", "1"], standalone_mode=False)
+
+
+def keep_running(run: Callable[[], None]) -> None:
+    """Run `run` in a copy of this process, and in a new one each time it ends, until a signal ends this one."""
+    waited_for = {*ENDS, signal.SIGCHLD}
+    # They wait until they are asked for, so none comes at a bad moment.
+    signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
+    while True:
+        begun, child = time.monotonic(), os.fork()
+        if not child:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, waited_for)
+            _run_and_end(run)
+        if signal.sigwait(waited_for) in ENDS:
+            _end(child)
+            return
+        _, status = os.waitpid(child, 0)
+        print(f"the process that serves has ended ({_describe(status)}) and is replaced", file=sys.stderr, flush=True)
+        if time.monotonic() - begun < SHORT_LIFE_SECONDS:
+            time.sleep(PAUSE_SECONDS)
+
+
+def _run_and_end(run: Callable[[], None]) -> NoReturn:
+    """Run, and end this process without what its parent is to clean up."""
+    status = 1
+    try:
+        run()
+        status = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _end(child: int) -> None:
+    os.kill(child, signal.SIGTERM)
+    if not signal.sigtimedwait({signal.SIGCHLD}, GRACE_SECONDS):
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _describe(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"signal {-code}" if code < 0 else f"status {code}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

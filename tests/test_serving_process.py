@@ -1,0 +1,73 @@
+"""The process that watches the one that serves."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running_server import ROOT, Server, wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def server(tiny_artifact: Path, tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "home", DUANBIAO_MODEL=str(tiny_artifact))
+    server.wait_for("/readyz")
+    yield server
+    server.stop()
+
+
+def test_it_says_where_it_listens_and_what_it_logs_is_not_lost(server: Server) -> None:
+    assert f"listening on http://127.0.0.1:{server.port}" in server.log()
+    assert "is in use" in server.log()
+
+
+def test_a_killed_process_is_replaced_and_callers_are_kept_waiting(server: Server) -> None:
+    killed = server.worker()
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: server.worker() not in (0, killed), "another process serves", server.log)
+    # The address is listened on all the time, so a new caller is not turned away.
+    server.wait_for("/readyz")
+    assert "has ended (signal 9) and is replaced" in server.log()
+    assert server.tag("安全生产").status_code == 200
+
+
+def test_the_one_that_serves_does_not_outlive_the_one_that_watches(server: Server) -> None:
+    worker = server.worker()
+    server.process.kill()
+    wait_until(lambda: not Path(f"/proc/{worker}").exists(), "the worker has ended", server.log)
+    with socket.create_server(("127.0.0.1", server.port)):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_leaves_nothing(server: Server, number: signal.Signals) -> None:
+    family = server.processes()
+    assert len(family) == 2
+    server.process.send_signal(number)
+    assert server.process.wait(20) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in family)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "nowhere"], "cannot listen on nowhere, port 3000: 'nowhere' does not appear to be an IPv4 or IPv6"),
+        (["--port", "70000"], "cannot listen on 127.0.0.1, port 70000"),
+    ],
+)
+def test_an_impossible_address_is_refused_before_anything_is_loaded(arguments: list[str], said: str) -> None:
+    found = subprocess.run([sys.executable, "-m", "serving", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 1
+    assert said in found.stderr and "Traceback" not in found.stderr
+
+
+def test_a_taken_port_is_refused(server: Server) -> None:
+    command = [sys.executable, "-m", "serving", "--port", str(server.port)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 1 and "ddress already in use" in found.stderr
