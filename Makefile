@@ -103,8 +103,8 @@ format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .
 
 test: $(VENV)/.dev ## all tests, quick ones first
-	$(BIN)/pytest -m "not slow"
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "not slow" -n 2
+	$(BIN)/pytest -m slow -n 2 --dist loadfile
 
 attack: $(VENV)/.dev ## shake a running service for some ten minutes and print what it bore: [DURATION=120 CASES=1000]
 	PYTHONPATH=tests $(BIN)/python -m attack $(if $(DURATION),--seconds $(DURATION)) $(if $(CASES),--cases $(CASES))

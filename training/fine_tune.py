@@ -71,6 +71,12 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def leave_other_processes() -> None:
+    """End the connection to the processes that torchrun started beside this one, if any: its threads outlive no exit."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Examples with what the frozen lower layers make of them; computed once, used by every fold."""

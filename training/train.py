@@ -41,7 +41,7 @@ from models.tagger import Tagger
 from training.calibrate import decide_topics
 from training.cross_validate import out_of_fold_logits
 from training.examples import Examples, from_annotations, from_phrases, labels_of
-from training.fine_tune import fit_network, is_main_process, prepare, tokenizer_of
+from training.fine_tune import fit_network, is_main_process, leave_other_processes, prepare, tokenizer_of
 from training.fit_lexicon import fit_lexicon
 from training.head import encode
 from training.metrics import measure
@@ -125,6 +125,7 @@ def train(name: str, data: TrainingData, settings: TrainSettings) -> str:
     decisions = decide_topics(data.topics, logits, examples.labels, examples.groups, settings.seed, examples.exclusive)
     print("final model: all paragraphs")
     network = fit_network(paragraphs.joined(phrases), settings, folder / "final")
+    leave_other_processes()
     tag = ""
     if is_main_process():
         artifact = describe(name, data, settings, decisions, logits)
