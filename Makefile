@@ -13,6 +13,9 @@ REVIEWED = $(if $(TOPICS),--topics "$(TOPICS)") $(if $(ANNOTATIONS),--annotation
 TRAINED = --name $(NAME) $(DATA) $(if $(BASE),--base "$(BASE)") $(if $(EPOCHS),--num_train_epochs $(EPOCHS))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
+ifdef DEVICE
+export DUANBIAO_DEVICE := $(DEVICE)
+endif
 # bentoml reads these when it starts. Nothing is reported to anyone.
 export BENTOML_HOME := $(CURDIR)/models/store
 export BENTOML_DO_NOT_TRACK := True
@@ -27,10 +30,10 @@ NOT_AUDITED := echo "audit: failed, see above; 'not found on PyPI' or a connecti
   /pypi/NAME/VERSION/json could not be asked and nothing was audited: try again where pypi.org is reached" >&2; exit 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve tag summary split add review annotate train retrain models rollback evaluate compare simulate validate check format test attack bench scale lock bento audit clean
+.PHONY: help setup serve tag summary split add review annotate train retrain models rollback evaluate compare simulate validate check format test attack bench gpu-check scale lock bento audit clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 # One stamp for each extra; a changed pyproject.toml or lock installs again. Torch stands in no
 # lock: a CPU build and the registry's CUDA build have other hashes and other dependencies.
@@ -44,7 +47,8 @@ $(VENV)/.%: requirements/%.txt pyproject.toml
 
 setup: $(VENV)/.dev ## install everything, also what training and tests need
 
-serve: $(VENV)/.serve ## start the REST service on HOST:PORT (127.0.0.1:3000)
+# A GPU needs torch as well; without DEVICE, one is used where torch is installed and finds it.
+serve: $(VENV)/.$(if $(filter cuda,$(DEVICE)),train,serve) ## start the REST service on HOST:PORT (127.0.0.1:3000): [DEVICE=auto, cpu or cuda]
 	@mkdir -p $(BENTOML_HOME)
 	@$(BIN)/python -m serving --host $(HOST) --port $(PORT)
 
@@ -111,6 +115,9 @@ attack: $(VENV)/.dev ## shake a running service for some ten minutes and print w
 
 bench: $(VENV)/.dev ## measure speed and size beside what others and this machine reach; report/bench.md: [DURATION=5]
 	PYTHONPATH=tests $(BIN)/python -m bench $(if $(DURATION),--seconds $(DURATION))
+
+gpu-check: $(VENV)/.train ## show that the GPU of this machine tags as its processor does, and how fast: [MODEL=]
+	@$(BIN)/python -m serving.gpu_check $(if $(MODEL),--model "$(MODEL)")
 
 scale: $(VENV)/.dev ## measure batch tagging on generated archives; report/scale.md: [SIZES="10000 100000"]
 	PYTHONPATH=tests $(BIN)/python -m scale $(if $(SIZES),--sizes $(SIZES))

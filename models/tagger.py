@@ -1,19 +1,24 @@
-"""Tag paragraphs with an artifact: tokenizers, OpenVINO and numpy, no torch."""
+"""Tag paragraphs with an artifact: tokenizers, OpenVINO and numpy; torch on a GPU only."""
 
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from models.artifact import LEXICON_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact, read_artifact
 from models.decisions import Answer, decide
+from models.device import Device, choose_device
 from models.evidence import NOWHERE, Span, choose_clauses, clause_of_tokens, cut_clauses, spans_of
 from models.lexicon import Lexicon
 from models.runtime import Output, Runtime
+
+if TYPE_CHECKING:
+    from models.gpu_runtime import GpuRuntime
 
 # Neighbouring windows of a long paragraph share this many tokens, so that no clause is
 # seen only in halves.
@@ -59,22 +64,24 @@ class Tags:
 class Tagger:
     """A loaded artifact. Safe to use from several threads."""
 
-    def __init__(self, folder: Path, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, threads: int | None = None, device: Device | None = None) -> None:
         """Load the artifact in `folder`.
 
         Args:
             folder: an artifact folder.
             threads: windows that run side by side; as many as there are processors if None.
+            device: what the network runs on; see `models.device` if None.
 
         Raises:
-            FileNotFoundError, ValueError: see `models.artifact.read_artifact`.
+            FileNotFoundError, ValueError: see `models.artifact.read_artifact` and `models.device.choose_device`.
         """
+        self.device: Device = device or choose_device(os.environ)
         self.artifact: Artifact = read_artifact(folder)
         self._ids = [topic.id for topic in self.artifact.topics]
         self.threads = threads or len(os.sched_getaffinity(0))
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
-            self._runtime = Runtime(folder / MODEL_FILE, self.artifact.max_length, self.threads)
+            self._runtime = self._load_network(folder / MODEL_FILE)
             self._lexicon = Lexicon.load(folder / LEXICON_FILE)
         except Exception as error:
             raise ValueError(f"{folder}: the model cannot be loaded ({error}); train again") from error
@@ -99,6 +106,14 @@ class Tagger:
                 raise ValueError(
                     f"{folder}: tagger.json lists {len(self.artifact.topics)} topics, {name} returns {found}"
                 )
+
+    def _load_network(self, path: Path) -> "Runtime | GpuRuntime":
+        if self.device == "cpu":
+            return Runtime(path, self.artifact.max_length, self.threads)
+        # Needs torch, which serving on a processor does not have.
+        from models.gpu_runtime import GpuRuntime
+
+        return GpuRuntime(path)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Tokenize paragraphs and cut those that are longer than one window.

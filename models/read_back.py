@@ -1,0 +1,116 @@
+"""Read a network back from its ONNX file, for a GPU to run (needs torch and onnx).
+
+An artifact ships as ONNX alone. What `models.export` wrote is a `TopicNetwork`, so its weights
+are found by the names that the export gave them; inputs that were rounded for a processor's
+integer units are rounded no more.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from transformers import BertConfig, BertModel
+
+from models.network import TopicNetwork
+
+_PREFIX = "network."
+_HEAD = "/network/MatMul"
+# Shape that a layer's states take for its attention: batch, tokens, as many heads as there are, width of a head.
+_HEADS_SHAPE = "/network/layer.0/attention/self/Concat"
+
+
+def read_network(path: Path) -> TopicNetwork:
+    """Return the network of an ONNX file, float32, on the CPU.
+
+    Raises:
+        ValueError: it was not written by `models.export`; the message names the file.
+    """
+    try:
+        graph = onnx.load(path).graph
+        weights = _weights(graph)
+        network = TopicNetwork(BertModel(_config(graph, weights), add_pooling_layer=False), len(weights["head.bias"]))
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    except Exception as error:
+        raise ValueError(f"{path}: no network that can be read back ({error}); train again") from error
+    return network.eval()
+
+
+def _weights(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+    """Return the weights under the names that they have in `TopicNetwork`."""
+    constants = _constants(graph)
+    named = {name: array for name, array in constants.items() if name.startswith(_PREFIX)}
+    found = {name[len(_PREFIX) :]: array for name, array in named.items() if not name.endswith((".steps", ".scale"))}
+    made_by = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in constants:
+            module = "head" if node.name == _HEAD else _module_of(node)
+            weight = constants[node.input[1]] * _smoothing(made_by.get(node.input[0]), made_by, constants)
+            found[f"{module}.weight"] = np.ascontiguousarray(weight.T)
+    found["head.bias"] = constants[made_by["logits"].input[1]]
+    (sharpness, *_) = (node.input[0] for node in graph.node if node.op_type == "Softplus")
+    found["raw_sharpness"] = constants[sharpness]
+    # `load_state_dict` takes no array that shares memory with the file.
+    return {name: np.array(array, np.float32) for name, array in found.items()}
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+    """Return all constants by name, those that are stored as integers as the numbers that they stand for."""
+    found = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        elif node.op_type == "Identity" and node.input[0] in found:
+            found[node.output[0]] = found[node.input[0]]
+        elif node.op_type == "DequantizeLinear" and node.input[0] in found:
+            (axis,) = (one.i for one in node.attribute if one.name == "axis")
+            scale = np.expand_dims(found[node.input[1]], 1 - axis)
+            found[node.output[0]] = found[node.input[0]].astype(np.float32) * scale
+    return found
+
+
+def _module_of(node: onnx.NodeProto) -> str:
+    """Return the module of a product, as /network/layer.3/output/dense/MatMul is that of encoder.encoder.layer.3.output.dense."""
+    return "encoder.encoder." + ".".join(node.name.split("/")[2:-1])
+
+
+def _smoothing(
+    node: onnx.NodeProto | None, made_by: dict[str, onnx.NodeProto], constants: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Return what a product's input channels are multiplied with before they are rounded, (channels, 1); 1 if nothing."""
+    while node is not None and node.op_type in ("DequantizeLinear", "QuantizeLinear"):
+        node = made_by.get(node.input[0])
+        if node is not None and node.op_type == "Mul" and node.name.endswith(".smoothing"):
+            return constants[node.input[1]][:, None]
+    return np.ones((1, 1), np.float32)
+
+
+def _config(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> BertConfig:
+    constants = _constants(graph)
+    (shape,) = (node for node in graph.node if node.name == _HEADS_SHAPE)
+    epsilons = {
+        one.f
+        for node in graph.node
+        if node.op_type == "LayerNormalization"
+        for one in node.attribute
+        if one.name == "epsilon"
+    }
+    width = weights["encoder.embeddings.word_embeddings.weight"].shape[1]
+    embeddings: dict[str, Any] = {
+        size: weights[f"encoder.embeddings.{name}_embeddings.weight"].shape[0]
+        for size, name in (
+            ("vocab_size", "word"),
+            ("max_position_embeddings", "position"),
+            ("type_vocab_size", "token_type"),
+        )
+    }
+    return BertConfig(
+        **embeddings,
+        hidden_size=width,
+        num_hidden_layers=sum(name.endswith(".intermediate.dense.bias") for name in weights),
+        num_attention_heads=width // int(constants[shape.input[3]].item()),
+        intermediate_size=len(weights["encoder.encoder.layer.0.intermediate.dense.bias"]),
+        layer_norm_eps=epsilons.pop(),
+    )
