@@ -12,6 +12,7 @@ from training.evaluate import evaluate
 from training.learning_curve import SHARES, Point, gain_of_next
 from training.settings import TrainSettings
 from training.split_guard import TEST_FILES
+from training.spread import N_SEEDS
 from training.train import read_data, train
 
 pytestmark = pytest.mark.slow
@@ -53,6 +54,7 @@ def test_the_report_has_every_part_and_its_pictures(report: tuple[str, Path]) ->
         "## Pictures",
         "## Evidence",
         "## Topics nobody annotated",
+        "## What hangs on the split",
         "## What more labels buy",
         "## For a second look: the 20 annotations contradicted most",
     ]
@@ -62,6 +64,19 @@ def test_the_report_has_every_part_and_its_pictures(report: tuple[str, Path]) ->
 def test_topics_left_out_are_listed(report: tuple[str, Path]) -> None:
     section = report[0].split("## Topics nobody annotated")[1].split("##")[0]
     assert [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")] == [t.id for t in TOPICS]
+
+
+def test_the_spread_begins_with_the_figures_of_the_trainings_own_split(report: tuple[str, Path]) -> None:
+    rows = report[0].split("## What hangs on the split")[1].split("##")[0].splitlines()
+    (row,) = (row for row in rows if row.startswith("| seed"))
+    scores = [float(score) for score in row.split("|")[4].split(",")]
+    assert len(scores) == N_SEEDS and len(set(scores)) > 1
+    assert float(row.split("|")[2]) == pytest.approx(sum(scores) / N_SEEDS, abs=0.001)
+    # The last point of the curve is trained on all articles, at the same split.
+    last = [
+        line for line in report[0].split("## What more labels buy")[1].split("##")[0].splitlines() if line[:1] == "|"
+    ]
+    assert float(last[-1].split("|")[3]) == scores[0]
 
 
 def test_the_curve_grows_in_labels(report: tuple[str, Path]) -> None:

@@ -8,10 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from data.topics import Topic
+from models.decisions import decide
 from models.network import TopicNetwork
+from training.calibrate import decide_topics
+from training.examples import Examples
 from training.fine_tune import Prepared, fit_on_frozen
 from training.fit_lexicon import fit_lexicon
 from training.head import batches_by_length, pad
+from training.metrics import macro_f1
 from training.settings import TrainSettings
 
 
@@ -29,3 +34,13 @@ def head_logits(network: TopicNetwork, prepared: Prepared) -> np.ndarray:
         units, mask = pad([prepared.units[place].float() for place in places])
         logits[places] = network.pool(network.token_scores(units), mask).numpy()
     return logits
+
+
+def f1_by_origin(
+    examples: Examples, logits: np.ndarray, topics: tuple[Topic, ...], settings: TrainSettings
+) -> dict[str, float]:
+    """Return the macro F1 of the paragraphs of each origin, thresholds fitted on the same logits (examples, topics)."""
+    decisions = decide_topics(topics, logits, examples.labels, examples.groups, settings.seed, examples.exclusive)
+    given = decide(decisions, logits, examples.exclusive).given
+    places = {origin: examples.of_origin(origin) for origin in sorted(set(examples.origins))}
+    return {origin: macro_f1(examples.labels[some], given[some]) for origin, some in places.items()}

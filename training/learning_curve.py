@@ -10,12 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from data.topics import Topic
-from models.decisions import decide
-from training.calibrate import decide_topics
 from training.examples import split_by_group
 from training.fine_tune import Prepared
-from training.frozen import logits_on_frozen
-from training.metrics import macro_f1
+from training.frozen import f1_by_origin, logits_on_frozen
 from training.settings import TrainSettings
 
 SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
@@ -66,13 +63,7 @@ def _point(
     topics: tuple[Topic, ...],
     settings: TrainSettings,
 ) -> Point:
-    examples = paragraphs.examples
-    decisions = decide_topics(topics, logits, examples.labels, examples.groups, settings.seed, examples.exclusive)
-    given = decide(decisions, logits, examples.exclusive).given
-    scores = {}
-    for origin in sorted(set(examples.origins)):
-        places = examples.of_origin(origin)
-        scores[origin] = macro_f1(examples.labels[places], given[places])
+    scores = f1_by_origin(paragraphs.examples, logits, topics, settings)
     n_paragraphs, n_groups = np.mean(sizes, axis=0).round().astype(int)
     return Point(share, int(n_paragraphs), int(n_groups), scores)
 
