@@ -94,10 +94,10 @@ def keep_running(run: Callable[[], None]) -> None:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, waited_for)
             _run_and_end(run)
-        if signal.sigwait(waited_for) in ENDS:
+        status = _wait(child, waited_for)
+        if status is None:
             _end(child)
             return
-        _, status = os.waitpid(child, 0)
         print(f"the process that serves has ended ({_describe(status)}) and is replaced", file=sys.stderr, flush=True)
         if time.monotonic() - begun < SHORT_LIFE_SECONDS:
             time.sleep(PAUSE_SECONDS)
@@ -114,11 +114,26 @@ def _run_and_end(run: Callable[[], None]) -> NoReturn:
         os._exit(status)
 
 
+def _wait(child: int, waited_for: set[signal.Signals]) -> int | None:
+    """Wait until the child ends and return its status, or until a signal is to end this process and return None."""
+    while signal.sigwait(waited_for) not in ENDS:
+        # A child that was only stopped for a while is reported as well.
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status
+    return None
+
+
 def _end(child: int) -> None:
     os.kill(child, signal.SIGTERM)
-    if not signal.sigtimedwait({signal.SIGCHLD}, GRACE_SECONDS):
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    last = time.monotonic() + GRACE_SECONDS
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        left = last - time.monotonic()
+        if left < 0:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return
+        signal.sigtimedwait({signal.SIGCHLD}, left)
 
 
 def _describe(status: int) -> str:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_the_one_that_serves_does_not_outlive_the_one_that_watches(server: Serve
     wait_until(lambda: not Path(f"/proc/{worker}").exists(), "the worker has ended", server.log)
     with socket.create_server(("127.0.0.1", server.port)):
         pass
+
+
+def test_a_process_that_was_stopped_for_a_while_goes_on(server: Server) -> None:
+    worker = server.worker()
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        os.kill(worker, number)
+        time.sleep(0.1)
+    assert server.tag("安全生产").status_code == 200
+    assert server.worker() == worker and "replaced" not in server.log()
+    server.process.terminate()
+    assert server.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
