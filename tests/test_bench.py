@@ -122,5 +122,5 @@ def test_a_short_run_fills_every_table(model: Path, tmp_path: Path) -> None:
     assert infinity[1].startswith("could not be installed: ERROR")
     assert sum("tokens by" in label for label in labels) == 6
     demands = rows[labels.index("throughput over HTTP, best of the above, beside the tutorial's service") :]
-    assert len(demands) == 7
+    assert len(demands) == 8
     assert all(row[3] in ("yes", "no") and float(row[2]) > 0 for row in demands)

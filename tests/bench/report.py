@@ -158,7 +158,7 @@ def _demands(figures: Figures, cores: int) -> Table:
     http, in_process = figures.http, figures.in_process
     tutorial = figures.rivals["tutorial service"]
     assert isinstance(tutorial, Load)
-    lone, busy = http[1, 1].quantile(0.5), http[SERVER_CLIENTS, 1].quantile(0.99)
+    lone, busy = http[1, 1], http[SERVER_CLIENTS, 1].quantile(0.99)
     ready = sorted(figures.starts)[len(figures.starts) // 2]
     torch = min(in_process["ours", number].rate / in_process["torch", number].rate for number in (1, cores))
     rows = [
@@ -174,9 +174,16 @@ def _demands(figures: Figures, cores: int) -> Table:
             0.8,
             http[SERVER_CLIENTS, 1].rate / in_process["ours", cores].rate,
         ),
-        _demand(f"p99 with {SERVER_CLIENTS} clients beside the median of a lone request", 4, busy / lone, at_most=True),
+        # Paragraphs differ in length, so a slow request may be slow alone as well.
+        *(
+            _demand(f"p99 with {SERVER_CLIENTS} clients beside the {name} of a lone request", 4, beside, at_most=True)
+            for name, beside in (("median", busy / lone.quantile(0.5)), ("p99", busy / lone.quantile(0.99)))
+        ),
         _demand(
-            "memory of all serving processes after the load, RSS, MB", 300, figures.loaded.resident / 1e6, at_most=True
+            "memory of all serving processes after the load, shared pages once, MB",
+            300,
+            figures.loaded.proportional / 1e6,
+            at_most=True,
         ),
         _demand("seconds until ready, median", 3, ready, at_most=True),
     ]

@@ -106,6 +106,8 @@ class Run:
             contents: list[dict[str, object]] = [
                 {"paragraphs": self.texts[start : start + paragraphs]} for start in starts
             ]
+            # Kernels are made for each length that is met for the first time.
+            self._closed_loop(url, contents, report.SERVER_CLIENTS)
             for clients in CLIENTS:
                 with self._step(f"ours over HTTP, clients: {clients}, paragraphs a request: {paragraphs}"):
                     figures.http[clients, paragraphs] = self._closed_loop(url, contents, clients)
