@@ -23,8 +23,6 @@ from serving.access import warning_of
 
 SERVICE = "serving.service:TaggerService"
 ENDS = {signal.SIGTERM, signal.SIGINT}
-# What is under way when a signal comes may be finished for so long.
-GRACE_SECONDS = 30.0
 # A process that has lived for less is replaced after a pause: one that always fails should not keep a core busy.
 SHORT_LIFE_SECONDS, PAUSE_SECONDS = 5.0, 1.0
 # Of `prctl`: the signal that this process gets when the one that it was copied from ends.
@@ -47,14 +45,15 @@ def main() -> int:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
         from bentoml._internal.log import SERVER_LOGGING_CONFIG
 
-        from serving.service import KEY
+        from serving.service import KEY, LIMITS
 
         # The worker sets up the log after the import, and would silence what has been imported.
         SERVER_LOGGING_CONFIG["disable_existing_loggers"] = False
         announce(options.host, options.port, warning_of(options.host, KEY))
         # What lies in memory now is not touched by the collector, so the copy shares it.
         gc.freeze()
-        keep_running(lambda: work(listener))
+        # What is under way when a signal comes is finished: no request is allowed longer.
+        keep_running(lambda: work(listener), LIMITS.body_seconds + LIMITS.work_seconds + LIMITS.answer_seconds)
     return 0
 
 
@@ -83,8 +82,13 @@ def work(listener: socket.socket) -> None:
     worker.main([SERVICE, "--fd", descriptor, "--worker-id", "1"], standalone_mode=False)
 
 
-def keep_running(run: Callable[[], None]) -> None:
-    """Run `run` in a copy of this process, and in a new one each time it ends, until a signal ends this one."""
+def keep_running(run: Callable[[], None], grace: float) -> None:
+    """Run `run` in a copy of this process, and in a new one each time it ends, until a signal ends this one.
+
+    Args:
+        run: ends when its process gets SIGTERM.
+        grace: seconds that it may take to; then its process is killed.
+    """
     waited_for = {*ENDS, signal.SIGCHLD}
     # They wait until they are asked for, so none comes at a bad moment.
     signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
@@ -96,7 +100,7 @@ def keep_running(run: Callable[[], None]) -> None:
             _run_and_end(run)
         status = _wait(child, waited_for)
         if status is None:
-            _end(child)
+            _end(child, grace)
             return
         print(f"the process that serves has ended ({_describe(status)}) and is replaced", file=sys.stderr, flush=True)
         if time.monotonic() - begun < SHORT_LIFE_SECONDS:
@@ -124,9 +128,9 @@ def _wait(child: int, waited_for: set[signal.Signals]) -> int | None:
     return None
 
 
-def _end(child: int) -> None:
+def _end(child: int, grace: float) -> None:
     os.kill(child, signal.SIGTERM)
-    last = time.monotonic() + GRACE_SECONDS
+    last = time.monotonic() + grace
     while not os.waitpid(child, os.WNOHANG)[0]:
         left = last - time.monotonic()
         if left < 0:
