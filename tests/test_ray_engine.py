@@ -33,11 +33,11 @@ def write_archive(folder: Path, rows: int) -> Path:
     return folder
 
 
-def start(place: Path, out: Path, artifact: Path, *options: str) -> subprocess.Popen[str]:
+def start(place: Path, out: Path, artifact: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "serving.batch", place.name, str(out), "--model", str(artifact), *options]
     # A relative place, and Ray of this machine alone whatever the tester has set.
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment |= {"PYTHONPATH": str(ROOT), **variables}
     return subprocess.Popen(
         command, cwd=place.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -181,3 +181,43 @@ def test_actors_are_of_ray(tiny_artifact: Path, tmp_path: Path, capsys: pytest.C
     assert job.main(arguments) == 2
     assert capsys.readouterr().err == "ACTORS are of Ray; add ENGINE=ray\n"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_cluster_of_two_machines_gives_the_same(
+    tiny_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of Ray's nodes with a processor each, so that each gets one of the two actors."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # The machines have the project installed.
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    from ray.cluster_utils import Cluster
+
+    place = write_archive(tmp_path / "in", 300)
+    here, on_ray = tmp_path / "here" / "o.jsonl", tmp_path / "ray" / "o.jsonl"
+    here.parent.mkdir()
+    on_ray.parent.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert job.main([place.name, str(here), "--model", str(tiny_artifact)]) == 1
+    node = {"num_cpus": 1, "object_store_memory": 2**27, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        cluster.add_node(**node)
+        process = start(place, on_ray, tiny_artifact, "--engine", "ray", RAY_ADDRESS=cluster.address)
+        wait_for_progress(process, on_ray)
+        below = children(process.pid)
+        _, said = process.communicate()
+        # It is the cluster's processes that tag.
+        assert not any(name.startswith(("ray::", "raylet")) for name in below.values()), below
+        assert process.returncode == 1, said
+    finally:
+        cluster.shutdown()
+    assert contents(on_ray.parent) == contents(here.parent)
+
+
+def test_a_cluster_that_is_not_there_is_named(tiny_artifact: Path, tmp_path: Path) -> None:
+    place = write_archive(tmp_path / "in", 10)
+    process = start(place, tmp_path / "o.jsonl", tiny_artifact, "--engine", "ray", RAY_ADDRESS="127.0.0.1:1")
+    _, said = process.communicate()
+    assert process.returncode == 2 and "Traceback" not in said
+    assert "no Ray cluster at RAY_ADDRESS=127.0.0.1:1 (" in said

@@ -8,6 +8,7 @@ a reader or an actor that was lost again and repeats what it had not finished.
 import json
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ from serving.records import tag_paragraphs
 # Bytes of units on their way; one has a few hundred thousand, at most some millions.
 ROOM = 200 * 2**20
 UNIT = TypeAdapter(Unit)
+REACHED_WITHIN = 10
+"""Seconds that a cluster may take to accept a connection."""
 
 
 class RayEngine:
@@ -75,11 +78,24 @@ def _connect(actors: int | None) -> int:
     init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
     if address:
+        _reach(address)
         init(address)
         return actors or int(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]
     actors = actors or len(os.sched_getaffinity(0))
     init("local", num_cpus=actors, object_store_memory=ROOM, include_dashboard=False)
     return actors
+
+
+def _reach(address: str) -> None:
+    """Raise OSError if nobody listens there: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    # Other forms than host:port are Ray's own to look up.
+    if not host or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        raise OSError(f"no Ray cluster at RAY_ADDRESS={address} ({error}); start one, or correct the address") from None
 
 
 def _dataset(folder: Path, read: Read, actors: int) -> Dataset:
