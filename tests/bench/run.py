@@ -22,7 +22,7 @@ from bench.serving_process import serving
 from models.artifact import read_artifact
 
 CLIENTS = (1, report.SERVER_CLIENTS, 32)
-PARAGRAPHS = (1, 8, 64)
+PARAGRAPHS = (1, 8)
 """Paragraphs a request."""
 STARTS = 3
 PRODUCT_SHARE = 0.05
