@@ -23,6 +23,7 @@ from data.topics import DEFAULT_TOPICS, Topic, load_topics
 DEFAULT_ANNOTATIONS = Path(__file__).with_name("annotations.jsonl")
 DEFAULT_WRITTEN = Path(__file__).with_name("written.jsonl")
 DEFAULT_FILES = [DEFAULT_ANNOTATIONS, DEFAULT_WRITTEN]
+DEFAULT_TEST = Path(__file__).with_name("test_written.jsonl")
 ROOT = DEFAULT_ANNOTATIONS.parent.parent
 
 _TYPES: dict[str, type | tuple[type, ...]] = {

@@ -9,24 +9,17 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from models.read_back import read_network
-from models.runtime import Output, Window
+from models.runtime import LOGITS, TOKEN_SHARES, Output, Waiting, Window, infer_batch
 
 WAIT_SECONDS = 0.003
 """How long the first window waits for others."""
 TOKENS_AT_ONCE = 32768
 """Tokens that go through the network at a time, filled-up ones included."""
-
-
-class _Waiting(NamedTuple):
-    """A window on its way to the network."""
-
-    window: Window
-    output: Future[Output]
 
 
 class GpuRuntime:
@@ -47,11 +40,11 @@ class GpuRuntime:
         # One at a time: the next windows gather while these are computed.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
 
     def run(self, windows: Sequence[Window]) -> list[Output]:
         """Return what the network says of each window, in order."""
-        found = [_Waiting(window, Future()) for window in windows]
+        found = [Waiting(window, len(window), Future()) for window in windows]
         with self._lock:
             self._waiting += found
         self._pool.submit(self._turn)
@@ -65,33 +58,20 @@ class GpuRuntime:
         with self._lock:
             taken, self._waiting = self._waiting, []
         for batch in batches(taken):
-            try:
-                outputs = self._infer([one.window for one in batch])
-            except Exception as error:
-                for one in batch:
-                    one.output.set_exception(error)
-                continue
-            for one, output in zip(batch, outputs, strict=True):
-                one.output.set_result(output)
+            infer_batch(batch, self._infer)
 
     @torch.inference_mode()
-    def _infer(self, windows: list[Window]) -> list[Output]:
-        ids = torch.zeros(len(windows), max(map(len, windows)), dtype=torch.int64)
-        mask = torch.zeros_like(ids)
-        for row, window in enumerate(windows):
-            ids[row, : len(window)] = torch.tensor(window)
-            mask[row, : len(window)] = 1
+    def _infer(self, ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
-            output = self._network(ids.to(self._device), mask.to(self._device))
-        logits, shares = (output[name].float().cpu().numpy() for name in ("logits", "token_shares"))
-        return [Output(logits[row], shares[row, : len(window)]) for row, window in enumerate(windows)]
+            output = self._network(*(torch.from_numpy(array).to(self._device) for array in (ids, mask)))
+        return output[LOGITS].float().cpu().numpy(), output[TOKEN_SHARES].float().cpu().numpy()
 
 
-def batches(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
+def batches(waiting: Sequence[Waiting]) -> Iterator[list[Waiting]]:
     """Yield the windows in batches of like length, each of at least one and at most `TOKENS_AT_ONCE` tokens."""
-    batch: list[_Waiting] = []
-    for one in sorted(waiting, key=lambda one: len(one.window)):
-        if batch and len(one.window) * (len(batch) + 1) > TOKENS_AT_ONCE:
+    batch: list[Waiting] = []
+    for one in sorted(waiting, key=lambda one: one.width):
+        if batch and one.width * (len(batch) + 1) > TOKENS_AT_ONCE:
             yield batch
             batch = []
         batch.append(one)

@@ -63,7 +63,7 @@ def round_inputs(model: onnx.ModelProto, ranges: Mapping[str, np.ndarray]) -> No
     for node in graph.node:
         together = products.pop(node.input[0], None) if _takes_rounded(node, constants, ranges) else None
         if together:
-            before, made = _rounded(together, constants, ranges[_module_of(together[0])])
+            before, made = _rounded(together, constants, ranges[module_of(together[0])])
             nodes += before
             new += made
         nodes.append(node)
@@ -75,10 +75,10 @@ def round_inputs(model: onnx.ModelProto, ranges: Mapping[str, np.ndarray]) -> No
 
 
 def _takes_rounded(node: onnx.NodeProto, constants: Mapping[str, np.ndarray], ranges: Mapping[str, np.ndarray]) -> bool:
-    return node.op_type == "MatMul" and node.input[1] in constants and _module_of(node) in ranges
+    return node.op_type == "MatMul" and node.input[1] in constants and module_of(node) in ranges
 
 
-def _module_of(node: onnx.NodeProto) -> str:
+def module_of(node: onnx.NodeProto) -> str:
     """Return the encoder's module that a product comes from: /network/layer.3/output/dense/MatMul is that of layer 3."""
     return "encoder." + ".".join(node.name.split("/")[2:-1])
 

@@ -5,6 +5,7 @@ are found by the names that the export gave them; inputs that were rounded for a
 integer units are rounded no more.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from onnx import numpy_helper
 from transformers import BertConfig, BertModel
 
 from models.network import TopicNetwork
+from models.quantize import module_of
 
 _PREFIX = "network."
 _HEAD = "/network/MatMul"
@@ -30,29 +32,30 @@ def read_network(path: Path) -> TopicNetwork:
     """
     try:
         graph = onnx.load(path).graph
-        weights = _weights(graph)
-        network = TopicNetwork(BertModel(_config(graph, weights), add_pooling_layer=False), len(weights["head.bias"]))
+        constants = _constants(graph)
+        weights = _weights(graph, constants)
+        encoder = BertModel(_config(graph, constants, weights), add_pooling_layer=False)
+        network = TopicNetwork(encoder, len(weights["head.bias"]))
         network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     except Exception as error:
         raise ValueError(f"{path}: no network that can be read back ({error}); train again") from error
     return network.eval()
 
 
-def _weights(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+def _weights(graph: onnx.GraphProto, constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the weights under the names that they have in `TopicNetwork`."""
-    constants = _constants(graph)
     named = {name: array for name, array in constants.items() if name.startswith(_PREFIX)}
     found = {name[len(_PREFIX) :]: array for name, array in named.items() if not name.endswith((".steps", ".scale"))}
     made_by = {name: node for node in graph.node for name in node.output}
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[1] in constants:
-            module = "head" if node.name == _HEAD else _module_of(node)
+            module = "head" if node.name == _HEAD else f"encoder.{module_of(node)}"
             weight = constants[node.input[1]] * _smoothing(made_by.get(node.input[0]), made_by, constants)
-            found[f"{module}.weight"] = np.ascontiguousarray(weight.T)
+            found[f"{module}.weight"] = weight.T
     found["head.bias"] = constants[made_by["logits"].input[1]]
     (sharpness, *_) = (node.input[0] for node in graph.node if node.op_type == "Softplus")
     found["raw_sharpness"] = constants[sharpness]
-    # `load_state_dict` takes no array that shares memory with the file.
+    # Copied: torch warns of arrays that cannot be written to.
     return {name: np.array(array, np.float32) for name, array in found.items()}
 
 
@@ -71,13 +74,8 @@ def _constants(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     return found
 
 
-def _module_of(node: onnx.NodeProto) -> str:
-    """Return the module of a product, as /network/layer.3/output/dense/MatMul is that of encoder.encoder.layer.3.output.dense."""
-    return "encoder.encoder." + ".".join(node.name.split("/")[2:-1])
-
-
 def _smoothing(
-    node: onnx.NodeProto | None, made_by: dict[str, onnx.NodeProto], constants: dict[str, np.ndarray]
+    node: onnx.NodeProto | None, made_by: Mapping[str, onnx.NodeProto], constants: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """Return what a product's input channels are multiplied with before they are rounded, (channels, 1); 1 if nothing."""
     while node is not None and node.op_type in ("DequantizeLinear", "QuantizeLinear"):
@@ -87,8 +85,9 @@ def _smoothing(
     return np.ones((1, 1), np.float32)
 
 
-def _config(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> BertConfig:
-    constants = _constants(graph)
+def _config(
+    graph: onnx.GraphProto, constants: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]
+) -> BertConfig:
     (shape,) = (node for node in graph.node if node.name == _HEADS_SHAPE)
     epsilons = {
         one.f

@@ -8,7 +8,7 @@ once in a while where a kernel for more rows adds in another order.
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +25,8 @@ LENGTH_STEP = 16
 TOKENS_AT_ONCE = 512
 
 Window = tuple[int, ...]
+# Token ids and mask, int64 (batch, tokens), to logits (batch, topics) and shares (batch, tokens, topics), float32.
+Infer = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Output(NamedTuple):
@@ -36,7 +38,7 @@ class Output(NamedTuple):
     """float32 (tokens, topics), 0 to 1; those of a topic sum to 1."""
 
 
-class _Waiting(NamedTuple):
+class Waiting(NamedTuple):
     """A window on its way to the network."""
 
     window: Window
@@ -62,7 +64,7 @@ class Runtime:
         Raises:
             RuntimeError: it cannot be loaded.
         """
-        # Not before: the process that `bentoml serve` starts workers from needs no OpenVINO.
+        # Not before: the process that watches the one that serves needs no OpenVINO.
         from models.compiled import load_compiled
 
         settings = {
@@ -82,12 +84,12 @@ class Runtime:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="network")
         self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
         """Windows of all callers, those that came first in front."""
 
     def run(self, windows: Sequence[Window]) -> list[Output]:
         """Return what the network says of each window, in order."""
-        found = [_Waiting(window, self._width(window), Future()) for window in windows]
+        found = [Waiting(window, self._width(window), Future()) for window in windows]
         with self._lock:
             self._waiting += sorted(found, key=lambda one: one.width)
         # As many turns as there could be batches; one that finds nothing left is over at once.
@@ -102,34 +104,37 @@ class Runtime:
             chosen = [self._waiting[place] for place in batch]
             for place in reversed(batch):
                 del self._waiting[place]
-        if not chosen:
-            return
-        try:
-            outputs = self._infer([one.window for one in chosen], chosen[0].width)
-        except Exception as error:
-            for one in chosen:
-                one.output.set_exception(error)
-            return
-        for one, output in zip(chosen, outputs, strict=True):
-            one.output.set_result(output)
+        if chosen:
+            infer_batch(chosen, self._infer)
 
-    def _infer(self, windows: list[Window], width: int) -> list[Output]:
-        ids = np.zeros((len(windows), width), np.int64)
-        mask = np.zeros_like(ids)
-        for row, window in enumerate(windows):
-            ids[row, : len(window)] = window
-            mask[row, : len(window)] = 1
+    def _infer(self, ids: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         request = self._requests.get()
         try:
             found = request.infer({"input_ids": ids, "attention_mask": mask})
             # The request's memory is written over by the next one.
-            logits, shares = found[LOGITS].copy(), found[TOKEN_SHARES].copy()
+            return found[LOGITS].copy(), found[TOKEN_SHARES].copy()
         finally:
             self._requests.put(request)
-        return [Output(logits[row], shares[row, : len(window)]) for row, window in enumerate(windows)]
 
     def _width(self, window: Window) -> int:
         return min(-(-len(window) // LENGTH_STEP) * LENGTH_STEP, self._max_length)
+
+
+def infer_batch(batch: Sequence[Waiting], infer: Infer) -> None:
+    """Send windows through the network together, and give each its output, or the error."""
+    try:
+        ids = np.zeros((len(batch), max(one.width for one in batch)), np.int64)
+        mask = np.zeros_like(ids)
+        for row, one in enumerate(batch):
+            ids[row, : len(one.window)] = one.window
+            mask[row, : len(one.window)] = 1
+        logits, shares = infer(ids, mask)
+    except Exception as error:
+        for one in batch:
+            one.output.set_exception(error)
+        return
+    for row, one in enumerate(batch):
+        one.output.set_result(Output(logits[row], shares[row, : len(one.window)]))
 
 
 def choose_batch(widths: Sequence[int], threads: int) -> list[int]:

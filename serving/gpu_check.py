@@ -10,15 +10,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from data.annotations import load_annotation_files
+from data.annotations import DEFAULT_TEST, load_annotation_files
 from data.topics import load_topics
 from models import store
 from models.device import VARIABLE, choose_device
 from models.tagger import Tagger, Tags
 
-TEST_FILE = Path(__file__).resolve().parent.parent / "data" / "test_written.jsonl"
 # Rounding moves scores a little, and some stand close to a threshold.
 MAX_DIFFERENT = 0.003
 # A GPU is not measured on so few paragraphs as a processor is.
@@ -66,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         choose_device({VARIABLE: "cuda"})
         folder = store.resolve(options.model or store.current_name())
-        texts = [annotation.text for annotation in load_annotation_files([TEST_FILE], load_topics())]
+        texts = [annotation.text for annotation in load_annotation_files([DEFAULT_TEST], load_topics())]
         found = {"cpu": timed(Tagger(folder, device="cpu"), texts, 1)}
         found["cuda"] = timed(Tagger(folder, device="cuda"), texts, REPEATS)
     except (OSError, ValueError) as error:

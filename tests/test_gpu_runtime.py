@@ -13,13 +13,14 @@ from hypothesis import strategies as some
 
 from models import gpu_runtime
 from models.artifact import MODEL_FILE
-from models.gpu_runtime import GpuRuntime, _Waiting, batches
+from models.gpu_runtime import GpuRuntime, batches
 from models.read_back import read_network
+from models.runtime import Waiting
 
 
 @given(some.lists(some.integers(1, 512), max_size=60), some.integers(1, 2000))
 def test_all_are_in_a_batch_and_none_is_too_large(lengths: list[int], most: int) -> None:
-    waiting = [_Waiting((place,) * length, Future()) for place, length in enumerate(lengths)]
+    waiting = [Waiting((place,) * length, length, Future()) for place, length in enumerate(lengths)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu_runtime, "TOKENS_AT_ONCE", most)
         found = list(batches(waiting))

@@ -43,6 +43,14 @@ def start(place: Path, out: Path, artifact: Path, *options: str, **variables: st
     )
 
 
+def two_outputs(folder: Path) -> tuple[Path, Path]:
+    """Return where to write without Ray and with it, each in a new folder of its own."""
+    places = folder / "here" / "o.jsonl", folder / "ray" / "o.jsonl"
+    for place in places:
+        place.parent.mkdir()
+    return places
+
+
 def wait_for_progress(process: subprocess.Popen[str], out: Path) -> None:
     """Return when the run has saved something."""
     while process.poll() is None and not beside(out, ".partial.state").exists():
@@ -94,9 +102,7 @@ def test_an_actor_killed_in_the_middle_changes_nothing(
     tiny_artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = write_archive(tmp_path / "in", 2500)
-    here, on_ray = tmp_path / "here" / "o.jsonl", tmp_path / "ray" / "o.jsonl"
-    here.parent.mkdir()
-    on_ray.parent.mkdir()
+    here, on_ray = two_outputs(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert job.main([place.name, str(here), "--model", str(tiny_artifact)]) == 1
     expected = capsys.readouterr()
@@ -194,9 +200,7 @@ def test_a_cluster_of_two_machines_gives_the_same(
     from ray.cluster_utils import Cluster
 
     place = write_archive(tmp_path / "in", 300)
-    here, on_ray = tmp_path / "here" / "o.jsonl", tmp_path / "ray" / "o.jsonl"
-    here.parent.mkdir()
-    on_ray.parent.mkdir()
+    here, on_ray = two_outputs(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert job.main([place.name, str(here), "--model", str(tiny_artifact)]) == 1
     node = {"num_cpus": 1, "object_store_memory": 2**27, "include_dashboard": False}

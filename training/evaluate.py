@@ -42,8 +42,9 @@ def more_sections(artifact: Artifact, data: TrainingData) -> list[str]:
     lines = []
     if data.test is not None and not artifact.exclusive:
         lines += _zero_shot(leave_each_out(paragraphs, prepare(data.test, settings), data.topics, settings))
-    lines += _spread(measure_spread(paragraphs, phrases, data.topics, settings))
-    return lines + _curve(measure_curve(paragraphs, phrases, data.topics, settings))
+    points = measure_curve(paragraphs, phrases, data.topics, settings)
+    spread = measure_spread(paragraphs, phrases, data.topics, settings, own=points[-1].macro_f1)
+    return lines + _spread(spread) + _curve(points)
 
 
 def _zero_shot(found: Sequence[LeftOut]) -> list[str]:

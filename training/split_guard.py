@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.annotations import Annotation, load_annotations
+from data.annotations import DEFAULT_TEST, Annotation, load_annotations
 from data.topics import Topic, load_topics
 from training.near_duplicates import near_duplicates
 
 # Written by hands that wrote nothing else; no choice was ever made by their figures.
-TEST_FILES = [Path(__file__).resolve().parent.parent / "data" / "test_written.jsonl"]
+TEST_FILES = [DEFAULT_TEST]
 MAX_NAMED = 5
 
 
