@@ -21,6 +21,7 @@ from serving.batch.outputs import ending_of_output, write_output
 from serving.records import tag_paragraphs, taken_as_is
 from serving.summary import report, summarize
 from serving.summary.drift import training_of
+from training import evaluate
 
 TEXTS = ["县委召开座谈会。", "隐患排查整治。", "网店直播带货。", "合作社种桃。", "天气转阴。"]
 
@@ -131,6 +132,10 @@ def test_scores_stand_in_ranges(version: Path, records: list[dict[str, Any]], tm
 
 
 @pytest.mark.slow
+def test_reports_go_beside_those_of_the_training() -> None:
+    assert summarize.DEFAULT_OUT == evaluate.DEFAULT_REPORT == ROOT / "report"
+
+
 def test_versions_are_reported_apart(version: Path, records: list[dict[str, Any]], run: Run, tmp_path: Path) -> None:
     for place, one in enumerate(records):
         if place >= 20:

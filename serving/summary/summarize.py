@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from models.store import MODELS
 from serving.batch.run_files import replaced
 from serving.batch.tables import printable
 from serving.summary.counts import Counts
@@ -26,7 +27,7 @@ from serving.summary.report import drift_section, overview, visible, write_cells
 from serving.summary.tag_files import find_tag_files, read_tags
 from serving.summary.tagged import Tagged
 
-DEFAULT_OUT = Path(__file__).resolve().parent.parent / "report"
+DEFAULT_OUT = MODELS.parent / "report"
 # Damaged records beyond these are only counted.
 MAX_NAMED = 100
 # More versions in one archive are a damaged file.
