@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from models.device import refuse_missing_device
 from serving.access import warning_of
 
 SERVICE = "serving.service:TaggerService"
@@ -30,11 +31,16 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Serve until a signal ends it. Exit status 1 if the address cannot be listened on."""
+    """Serve until a signal ends it. Exit status 1 if the address or the device cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m serving", description="Start the REST service.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=3000, help="port to listen on (default: 3000)")
     options = parser.parse_args()
+    try:
+        refuse_missing_device(os.environ)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     try:
         listener = listen(options.host, options.port)
     except (OSError, OverflowError, ValueError) as error:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from models import device
-from models.device import VARIABLE, choose_device
+from models.device import VARIABLE, choose_device, refuse_missing_device
 
 
 @pytest.fixture
@@ -38,3 +38,18 @@ def test_what_cannot_be_is_refused(driver: Path) -> None:
         choose_device({VARIABLE: "cuda"})
     with pytest.raises(ValueError, match="DUANBIAO_DEVICE: 'gpu' is none of auto, cpu, cuda"):
         choose_device({VARIABLE: "gpu"})
+
+
+@pytest.mark.parametrize("asked", ["", "auto", "cpu"])
+def test_nothing_is_missing_where_no_gpu_is_asked_for(driver: Path, asked: str) -> None:
+    refuse_missing_device({VARIABLE: asked})
+
+
+def test_a_missing_gpu_shows_before_torch_is_asked(driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no driver of a GPU is loaded; mend that, or use cpu"):
+        refuse_missing_device({VARIABLE: "cuda"})
+    with pytest.raises(ValueError, match="'gpu' is none of auto, cpu, cuda"):
+        refuse_missing_device({VARIABLE: "gpu"})
+    driver.touch()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: pytest.fail("torch was asked"))
+    refuse_missing_device({VARIABLE: "cuda"})

@@ -83,3 +83,15 @@ def test_a_taken_port_is_refused(server: Server) -> None:
     command = [sys.executable, "-m", "serving", "--port", str(server.port)]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == 1 and "ddress already in use" in found.stderr
+
+
+def test_a_device_that_is_not_there_is_refused_at_once() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "serving"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"DUANBIAO_DEVICE": "gpu"},
+    )
+    assert found.returncode == 1
+    assert found.stderr == "DUANBIAO_DEVICE: 'gpu' is none of auto, cpu, cuda\n"
