@@ -2,7 +2,8 @@
 
 A paragraph is about a topic if one clause of it is. So each token is scored, and the
 paragraph's logit is a soft maximum over its tokens' scores: one clause is enough, and the
-tokens that made the logit are known without a second pass.
+tokens that made the logit are known without a second pass. What the paragraph as a whole
+is about is added to it: fire engines in a flood are not there for an inspection.
 """
 
 import math
@@ -16,6 +17,12 @@ GRID_STEPS = 127
 # A token is scored on its states at these shares of the encoder's depth, side by side:
 # the last layer alone has lost some of what the middle ones know of single words.
 FEATURE_DEPTHS = (2 / 3, 5 / 6, 1)
+# Width of the hidden layer that scores tokens, and of the one that sees the whole paragraph.
+TOKEN_UNITS, PARAGRAPH_UNITS = 128, 64
+# Of these layers' outputs, while the head is fitted.
+HEAD_DROPOUT = 0.2
+# The mean of a paragraph's features is smaller than the features; times this it is of their size.
+MEAN_FACTOR = 3.0
 # Added to what padding is scored: its exponential is 0.
 FAR_BELOW = -1e9
 # Label of a topic that nobody has judged for an example.
@@ -27,8 +34,10 @@ class TopicNetwork(nn.Module):
 
     States are scaled to unit length, since the base encoder was trained under cosine
     similarity, and then centred and scaled so that the head sees features of about unit
-    variance. The pooling is the normalized log-sum-exp with a learnt sharpness (Pinheiro &
-    Collobert 2015, equation 3, there over the pixels of an image).
+    variance. The pooling is the normalized log-sum-exp with a learnt sharpness of each topic
+    (Pinheiro & Collobert 2015, equation 3, there over the pixels of an image).
+
+    The two hidden layers add nothing until they are fitted: what follows them is 0 at first.
     """
 
     def __init__(self, encoder: BertModel, n_topics: int) -> None:
@@ -42,7 +51,14 @@ class TopicNetwork(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(width))
         self.register_buffer("feature_scale", torch.full((1,), 1 / math.sqrt(encoder.config.hidden_size)))
         self.head = nn.Linear(width, n_topics)
-        self.raw_sharpness = nn.Parameter(torch.zeros(1))
+        self.token_layer = nn.Linear(width, TOKEN_UNITS)
+        self.token_head = nn.Linear(TOKEN_UNITS, n_topics, bias=False)
+        self.paragraph_layer = nn.Linear(width, PARAGRAPH_UNITS)
+        self.paragraph_head = nn.Linear(PARAGRAPH_UNITS, n_topics, bias=False)
+        nn.init.zeros_(self.token_head.weight)
+        nn.init.zeros_(self.paragraph_head.weight)
+        self.dropout = nn.Dropout(HEAD_DROPOUT)
+        self.raw_sharpness = nn.Parameter(torch.zeros(n_topics))
 
     def lower_states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the states (batch, tokens, hidden) of the lowest layer that features are taken from."""
@@ -61,30 +77,52 @@ class TopicNetwork(nn.Module):
                 kept.append(states)
         return torch.cat([nn.functional.normalize(state.float(), dim=-1) for state in kept], dim=-1)
 
-    def token_scores(self, unit_states: Tensor) -> Tensor:
+    def features(self, unit_states: Tensor) -> Tensor:
+        """Return the features that the head sees, float32 (batch, tokens, width)."""
+        return (unit_states - self.feature_mean) / self.feature_scale
+
+    def token_scores(self, features: Tensor) -> Tensor:
         """Return the score of each token for each topic, float32 (batch, tokens, topics)."""
-        features = (unit_states - self.feature_mean) / self.feature_scale
-        with torch.autocast(features.device.type, enabled=False):
-            return nn.functional.linear(features, self.head.weight.float())
+        hidden = self.dropout(nn.functional.gelu(self.token_layer(features)))
+        scores: Tensor = nn.functional.linear(features, self.head.weight) + self.token_head(hidden)
+        return scores.float()
 
     def pool(self, token_scores: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return logits (batch, topics): the log of the mean of the tokens' exponentials, and the bias."""
+        """Return the log of the mean of the tokens' exponentials, and the bias, (batch, topics)."""
         sharpness = self.sharpness()
         unread = (1 - attention_mask.unsqueeze(-1).float()) * FAR_BELOW
         n_tokens = attention_mask.sum(1, keepdim=True).float()
         soft_maximum = torch.logsumexp(token_scores * sharpness + unread, 1) - n_tokens.log()
-        return soft_maximum / sharpness + self.head.bias.float()
+        return soft_maximum / sharpness + self.head.bias
+
+    def paragraph_scores(self, features: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return what the mean of a paragraph's features adds to its logits, (batch, topics)."""
+        read = attention_mask.unsqueeze(-1).float()
+        mean = (features * read).sum(1, keepdim=True) / read.sum(1, keepdim=True)
+        hidden = self.dropout(nn.functional.gelu(self.paragraph_layer(MEAN_FACTOR * mean)))
+        scores: Tensor = self.paragraph_head(hidden)
+        return scores.squeeze(1)
+
+    def from_units(self, unit_states: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """Return what `forward` returns, given what `unit_states` returned."""
+        with torch.autocast(unit_states.device.type, enabled=False):
+            return self.from_features(self.features(unit_states), attention_mask)
+
+    def from_features(self, features: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """Return what `forward` returns, given what `features` returned."""
+        token_scores = self.token_scores(features)
+        logits = self.pool(token_scores, attention_mask) + self.paragraph_scores(features, attention_mask)
+        unread = (1 - attention_mask.unsqueeze(-1).float()) * FAR_BELOW
+        shares = torch.softmax(token_scores * self.sharpness() + unread, dim=1)
+        return {"logits": logits, "token_shares": shares}
 
     def sharpness(self) -> Tensor:
-        """Return how far the soft maximum leans from the mean (0) to the maximum (infinity)."""
-        return nn.functional.softplus(self.raw_sharpness.float())
+        """Return how far each topic's soft maximum leans from the mean (0) to the maximum (infinity), (topics,)."""
+        return nn.functional.softplus(self.raw_sharpness)
 
     def from_lower(self, lower_states: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Return what `forward` returns, given what `lower_states` returned."""
-        token_scores = self.token_scores(self.unit_states(lower_states, attention_mask))
-        unread = (1 - attention_mask.unsqueeze(-1).float()) * FAR_BELOW
-        shares = torch.softmax(token_scores * self.sharpness() + unread, dim=1)
-        return {"logits": self.pool(token_scores, attention_mask), "token_shares": shares}
+        return self.from_units(self.unit_states(lower_states, attention_mask), attention_mask)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Return `logits` (batch, topics) and `token_shares` (batch, tokens, topics), float32.

@@ -49,14 +49,19 @@ def _weights(graph: onnx.GraphProto, constants: Mapping[str, np.ndarray]) -> dic
     made_by = {name: node for node in graph.node for name in node.output}
     for node in graph.node:
         if node.op_type == "MatMul" and node.input[1] in constants:
-            module = "head" if node.name == _HEAD else f"encoder.{module_of(node)}"
+            module = _module_of(node)
             weight = constants[node.input[1]] * _smoothing(made_by.get(node.input[0]), made_by, constants)
             found[f"{module}.weight"] = weight.T
-    found["head.bias"] = constants[made_by["logits"].input[1]]
-    (sharpness, *_) = (node.input[0] for node in graph.node if node.op_type == "Softplus")
-    found["raw_sharpness"] = constants[sharpness]
     # Copied: torch warns of arrays that cannot be written to.
     return {name: np.array(array, np.float32) for name, array in found.items()}
+
+
+def _module_of(node: onnx.NodeProto) -> str:
+    """Return the network's module that a product comes from: the linear head, another layer beside the encoder, or a part of it."""
+    if node.name == _HEAD:
+        return "head"
+    _, _, *parts, _ = node.name.split("/")
+    return parts[0] if len(parts) == 1 else f"encoder.{module_of(node)}"
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, np.ndarray]:

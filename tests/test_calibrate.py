@@ -44,6 +44,14 @@ def test_the_threshold_separates_what_can_be_separated() -> None:
     assert 0.3 < pick_threshold(probabilities, truth, groups, seed=1) <= 0.55
 
 
+def test_the_threshold_goes_half_way_to_the_best_one() -> None:
+    probabilities = np.array([0.01] * 10 + [0.3] * 10)
+    truth = probabilities > 0.2
+    groups = tuple(str(place) for place in range(20))
+    # All thresholds from 0.2 to 0.3 are best; the one in the middle counts.
+    assert pick_threshold(probabilities, truth, groups, seed=1) == pytest.approx((0.5 + 0.26) / 2, abs=0.02)
+
+
 def test_a_topic_without_examples_keeps_one_half() -> None:
     assert pick_threshold(np.full(4, 0.3), np.zeros(4, bool), ("a",) * 4, seed=1) == 0.5
 

@@ -63,7 +63,7 @@ def export(base: str, folder: Path) -> Exported:
         network.feature_scale.fill_(float((states - states.mean(0)).std()))
         # And logits on both sides of the threshold.
         network.head.bias.zero_()
-        logits = [network.pool(network.token_scores(row[None]), torch.ones(1, len(row))) for row in units]
+        logits = [network.from_units(row[None], torch.ones(1, len(row)))["logits"] for row in units]
         network.head.bias.copy_(-torch.cat(logits).mean(0))
     snap_weights(network)
     export_onnx(network, folder / MODEL_FILE)

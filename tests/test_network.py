@@ -6,7 +6,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from models.base import load_base
-from models.network import GRID_STEPS, UNKNOWN, TopicNetwork, snap_weights, topic_loss
+from models.network import GRID_STEPS, MEAN_FACTOR, UNKNOWN, TopicNetwork, snap_weights, topic_loss
 
 
 @pytest.fixture
@@ -77,16 +77,40 @@ def test_states_are_the_encoders_own_and_of_unit_length(deep: TopicNetwork) -> N
 
 
 @torch.no_grad()
-def test_token_scores_are_linear_in_centred_and_scaled_states(deep: TopicNetwork) -> None:
+def test_features_are_centred_and_scaled_states(deep: TopicNetwork) -> None:
     units = torch.randn(2, 5, 48)
     # 1 / sqrt(hidden) at first.
     assert deep.feature_scale.tolist() == [0.25]
     deep.feature_mean += torch.arange(48) / 48
     deep.feature_scale *= 2
-    expected = (units - torch.arange(48) / 48) / 0.5 @ deep.head.weight.T
-    scores = deep.token_scores(units)
+    assert torch.allclose(deep.features(units), (units - torch.arange(48) / 48) / 0.5)
+
+
+@torch.no_grad()
+def test_token_scores_are_linear_until_the_hidden_layer_is_fitted(deep: TopicNetwork) -> None:
+    features = torch.randn(2, 5, 48)
+    scores = deep.token_scores(features)
     assert (scores.shape, scores.dtype) == ((2, 5, 3), torch.float32)
-    assert torch.allclose(scores, expected, atol=1e-4)
+    assert torch.allclose(scores, features @ deep.head.weight.T, atol=1e-4)
+    deep.token_head.weight[1] = 1.0
+    hidden = torch.nn.functional.gelu(features @ deep.token_layer.weight.T + deep.token_layer.bias).sum(-1)
+    expected = scores + torch.stack([torch.zeros_like(hidden), hidden, torch.zeros_like(hidden)], dim=-1)
+    assert torch.allclose(deep.token_scores(features), expected, atol=1e-3)
+
+
+@torch.no_grad()
+def test_what_the_whole_paragraph_adds(deep: TopicNetwork) -> None:
+    features = torch.randn(2, 5, 48)
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
+    assert bool((deep.paragraph_scores(features, mask) == 0).all())
+    deep.paragraph_head.weight[2] = 1.0
+    means = torch.stack([features[0, :3].mean(0), features[1].mean(0)])
+    hidden = torch.nn.functional.gelu(MEAN_FACTOR * means @ deep.paragraph_layer.weight.T + deep.paragraph_layer.bias)
+    scores = deep.paragraph_scores(features, mask)
+    assert torch.allclose(scores[:, 2], hidden.sum(-1), atol=1e-3)
+    assert bool((scores[:, :2] == 0).all())
+    before = deep.pool(deep.token_scores(features), mask)
+    assert torch.allclose(deep.from_features(features, mask)["logits"], before + scores, atol=1e-4)
 
 
 @torch.no_grad()
@@ -109,7 +133,7 @@ def test_the_soft_maximum_by_hand(sharpness: float, expected: tuple[float, float
     scores = torch.tensor([[0.0, math.log(3), 99.0], [0.0, 0.0, math.log(7)]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
     logits = network.pool(scores.unsqueeze(-1).expand(2, 3, 3), mask)
-    assert network.sharpness().item() == pytest.approx(sharpness, rel=1e-4)
+    assert network.sharpness().tolist() == pytest.approx([sharpness] * 3, rel=1e-4)
     for row, value in zip(logits.tolist(), expected, strict=True):
         assert row == pytest.approx([value, value + 10, value - 2], abs=2e-3)
 
@@ -121,7 +145,7 @@ def test_token_shares_say_how_the_logit_follows_the_tokens_scores(
     ids, mask = batch()
     scores = torch.randn(2, 5, 3, requires_grad=True)
     scores.data[1, 1, 0], scores.data[1, 0, 0], scores.data[1, 2, 0] = math.log(3), 0.0, 0.0
-    monkeypatch.setattr(network, "token_scores", lambda units: scores)
+    monkeypatch.setattr(network, "token_scores", lambda features: scores)
     output = network(ids, mask)
     shares = output["token_shares"]
     # exp(2 log 3) = 9 of 1 + 9 + 1, and nothing of the padding.
@@ -182,10 +206,14 @@ def test_a_topic_that_nobody_judged_teaches_nothing() -> None:
 
 def test_the_loss_reaches_encoder_head_and_sharpness(deep: TopicNetwork) -> None:
     ids, mask = batch()
+    for layer in (deep.token_head, deep.paragraph_head):
+        torch.nn.init.normal_(layer.weight)
     labels = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
     topic_loss(deep(ids, mask)["logits"], labels, exclusive=False).backward()
     layers = [layer.attention.self.query.weight for layer in deep.encoder.encoder.layer]
-    for parameter in (*layers, deep.head.weight, deep.head.bias, deep.raw_sharpness):
+    head = [parameter for name, parameter in deep.named_parameters() if not name.startswith("encoder.")]
+    assert len(head) == 9
+    for parameter in (*layers, *head):
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0
 
 

@@ -19,10 +19,10 @@ WINDOW = torch.tensor([[2, 9, 17, 30, 8, 3]])
 def network(tiny_base: Path) -> TopicNetwork:
     torch.manual_seed(2)
     network = TopicNetwork(load_base(str(tiny_base))[0], 3)
-    torch.nn.init.normal_(network.head.weight)
-    torch.nn.init.normal_(network.head.bias)
+    for parameter in (network.head.weight, network.head.bias, network.token_head.weight, network.paragraph_head.weight):
+        torch.nn.init.normal_(parameter)
     torch.nn.init.normal_(network.feature_mean)
-    torch.nn.init.constant_(network.raw_sharpness, 1.5)
+    network.raw_sharpness.data.copy_(torch.tensor([0.5, 1.5, 2.5]))
     snap_weights(network)
     return network.eval()
 

@@ -130,7 +130,8 @@ def fit_on_frozen(prepared: Prepared, settings: TrainSettings) -> TopicNetwork:
     network = new_network(settings.base, prepared.examples.labels.shape[1])
     # The fused kernel is fast forwards, but on a CPU its backward pass takes half of a training step.
     network.encoder.set_attn_implementation("eager")
-    fit_head(network, prepared.units, prepared.examples.labels, prepared.examples.exclusive)
+    examples = prepared.examples
+    fit_head(network, prepared.units, examples.labels, examples.exclusive, settings.seed, has_bf16())
     return network.eval()
 
 

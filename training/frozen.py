@@ -32,7 +32,7 @@ def head_logits(network: TopicNetwork, prepared: Prepared) -> np.ndarray:
     logits = np.empty(prepared.examples.labels.shape, np.float32)
     for places in batches_by_length(prepared.units):
         units, mask = pad([prepared.units[place].float() for place in places])
-        logits[places] = network.pool(network.token_scores(units), mask).numpy()
+        logits[places] = network.from_units(units, mask)["logits"].numpy()
     return logits
 
 

@@ -1,25 +1,39 @@
 """Fit the head on the frozen encoder: where fine-tuning starts from (needs torch)."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer
+from tqdm import tqdm
 
 from models.network import FAR_BELOW, UNKNOWN, TopicNetwork, topic_loss
 
-# Penalty on the head's squared weights, against the loss summed over the examples. Means vary
-# less than soft maxima and so need larger weights.
+# With fewer examples than these, phrases included, or where each text has one topic, the linear part of the head
+# alone is better: macro F1 from 7 paragraphs 0.82 against 0.76, from 250 0.87 against 0.85, from 700 the same.
+MIN_EXAMPLES = 800
+# How all of the head is fitted.
+EPOCHS = 6
+BATCH_SIZE = 32
+LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.05
+WARMUP_SHARE = 0.1
+# Of the labels, so that the head does not grow sure of itself without end.
+SMOOTHING = 0.02
+# Batches hold texts of like length, but not always the same ones: lengths are drawn out by up to this share.
+LENGTH_NOISE = 0.2
+# How the linear part alone is fitted: the start's inverse penalty, and its share in the first weights.
+START_INVERSE_PENALTY, START_SHARE = 0.1, 0.3
+# Penalty on the squared weights, against the loss summed over the examples. Means vary less than soft
+# maxima and so need larger weights.
 L2_PENALTY, L2_PENALTY_OF_MEANS = 20.0, 0.5
 # Where each text has one topic, all of it is about that topic, and not one clause: there the
 # sharpness stays so low that the soft maximum is the mean. Softplus of -4 is 0.018.
 RAW_SHARPNESS_OF_MEANS = -4.0
-# The linear start of the fit: inverse penalty, and its share in the first weights.
-START_INVERSE_PENALTY, START_SHARE = 0.1, 0.3
 # Stopped early: with 60 iterations the soft maximum grows sharper and held-out average precision falls.
 MAX_ITERATIONS = 20
-# The head is fitted on no more examples than these: their features are in memory, half a megabyte each.
+# The linear part is fitted on no more examples than these: their features are in memory, half a megabyte each.
 MAX_EXAMPLES = 5000
 
 
@@ -74,34 +88,53 @@ def _run_batches(
     return found
 
 
-def fit_head(network: TopicNetwork, units: list[torch.Tensor], labels: np.ndarray, exclusive: bool) -> None:
+def fit_head(
+    network: TopicNetwork, units: list[torch.Tensor], labels: np.ndarray, exclusive: bool, seed: int, bf16: bool
+) -> None:
     """Set the network's centring, head and sharpness to the best for the frozen encoder.
-
-    Starts from logistic regressions on the mean features and goes on with L-BFGS on the
-    loss of the pooled logits, which is smooth in the few parameters that are fitted.
 
     Args:
         network: on the CPU; its encoder is left alone.
         units: features before centring, a tensor (tokens, width) for each text.
         labels: multi-hot (texts, topics); `UNKNOWN` where nobody has judged.
         exclusive: each text has exactly one topic.
+        seed: of the order of the texts, the first weights and the dropout.
+        bf16: compute in bfloat16 where all of the head is fitted.
     """
-    if len(units) > MAX_EXAMPLES:
-        chosen = np.random.default_rng(0).choice(len(units), MAX_EXAMPLES, replace=False)
-        units, labels = [units[place] for place in chosen], labels[chosen]
-    tokens = torch.cat(units).float()
-    lengths = torch.tensor([len(row) for row in units])
-    mean = tokens.mean(0)
-    tokens -= mean
-    scale = tokens.pow(2).mean().sqrt().clamp_min(1e-6)
-    tokens /= scale
+    mean, scale = _mean_and_scale(units)
     with torch.no_grad():
         network.feature_mean.copy_(mean)
         network.feature_scale.copy_(scale)
         network.raw_sharpness.fill_(RAW_SHARPNESS_OF_MEANS if exclusive else 0.0)
+        features = [network.features(row.float()).bfloat16() for row in units]
     network.raw_sharpness.requires_grad_(not exclusive)
-    texts = torch.repeat_interleave(torch.arange(len(units)), lengths)
-    means = torch.zeros(len(units), tokens.shape[1]).index_add_(0, texts, tokens) / lengths[:, None]
+    if exclusive or len(units) < MIN_EXAMPLES:
+        _fit_linear(network, features, labels, exclusive)
+    else:
+        _fit_all(network, features, torch.from_numpy(labels), seed, bf16)
+
+
+def _mean_and_scale(units: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean (width,) over all tokens, and the root mean square (1,) of what is left without it."""
+    n_tokens = sum(len(row) for row in units)
+    mean = torch.stack([row.float().sum(0) for row in units]).sum(0) / n_tokens
+    squares = torch.stack([(row.float() - mean).pow(2).sum() for row in units]).sum()
+    return mean, (squares / (n_tokens * len(mean))).sqrt().clamp_min(1e-6)[None]
+
+
+def _fit_linear(network: TopicNetwork, features: list[torch.Tensor], labels: np.ndarray, exclusive: bool) -> None:
+    """Fit the linear part of the head.
+
+    Starts from logistic regressions on the mean features and goes on with L-BFGS on the
+    loss of the pooled logits, which is smooth in the few parameters that are fitted.
+    """
+    if len(features) > MAX_EXAMPLES:
+        chosen = np.random.default_rng(0).choice(len(features), MAX_EXAMPLES, replace=False)
+        features, labels = [features[place] for place in chosen], labels[chosen]
+    tokens = torch.cat(features).float()
+    lengths = torch.tensor([len(row) for row in features])
+    texts = torch.repeat_interleave(torch.arange(len(features)), lengths)
+    means = torch.zeros(len(features), tokens.shape[1]).index_add_(0, texts, tokens) / lengths[:, None]
     _start_head(network, means, labels)
     _improve_head(network, tokens, texts, lengths, torch.from_numpy(labels), exclusive)
 
@@ -156,3 +189,41 @@ def _mean_of_exponentials(scores: torch.Tensor, texts: torch.Tensor, lengths: to
     highest.scatter_reduce_(0, texts[:, None].expand_as(scores), scores.detach(), "amax")
     total = torch.zeros(n_texts, n_topics).index_add(0, texts, (scores - highest[texts]).exp())
     return total.log() + highest - lengths[:, None].log()
+
+
+def _fit_all(network: TopicNetwork, features: list[torch.Tensor], labels: torch.Tensor, seed: int, bf16: bool) -> None:
+    """Fit all of the head with AdamW and a rate that rises and falls (one cycle, Smith 2018)."""
+    draw = np.random.default_rng(seed)
+    targets = torch.where(labels == UNKNOWN, UNKNOWN, labels * (1 - 2 * SMOOTHING) + SMOOTHING)
+    steps_of_epoch = math.ceil(len(features) / BATCH_SIZE)
+    parameters = [parameter for name, parameter in network.named_parameters() if not name.startswith("encoder.")]
+    optimizer = torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LEARNING_RATE, total_steps=EPOCHS * steps_of_epoch, pct_start=WARMUP_SHARE
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network.token_layer.reset_parameters()
+        network.paragraph_layer.reset_parameters()
+        torch.nn.init.zeros_(network.head.weight)
+        torch.nn.init.zeros_(network.head.bias)
+        network.train()
+        for _ in tqdm(range(EPOCHS), desc="head", unit="epoch"):
+            for places in _draw_batches(features, draw):
+                rows, mask = pad([features[place] for place in places])
+                with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                    logits = network.from_features(rows if bf16 else rows.float(), mask)["logits"]
+                loss = topic_loss(logits, targets[places], exclusive=False)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+    network.eval()
+
+
+def _draw_batches(rows: list[torch.Tensor], draw: np.random.Generator) -> list[list[int]]:
+    """Return the places of all texts in batches of like length, in random order."""
+    noise = 1 + LENGTH_NOISE * draw.random(len(rows))
+    order = np.argsort([len(row) for row in rows] * noise, kind="stable")
+    batches = [order[start : start + BATCH_SIZE].tolist() for start in range(0, len(order), BATCH_SIZE)]
+    return [batches[place] for place in draw.permutation(len(batches))]

@@ -52,7 +52,7 @@ def tfidf(task: Task) -> np.ndarray:
 
 
 def frozen_and_lexicon(task: Task) -> np.ndarray:
-    """Soft maximum on the frozen encoder, its logits added to those of the lexicon: what ships."""
+    """The head on the frozen encoder, its logits added to those of the lexicon: what ships."""
     (logits,) = logits_on_frozen(task.known, [task.validation], task.settings)
     return logits
 
