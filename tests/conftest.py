@@ -83,8 +83,9 @@ def write_tiny_artifact(folder: Path, base: Path, topics: Sequence[Topic]) -> Pa
     from models.network import TopicNetwork, snap_weights
 
     encoder, tokenizer = load_base(str(base))
-    torch.manual_seed(1)
     network = TopicNetwork(encoder, len(topics))
+    # With some seeds the logits of two windows lie so near each other that rounding decides between them.
+    torch.manual_seed(3)
     torch.nn.init.normal_(network.head.weight)
     snap_weights(network)
     export_onnx(network, folder / MODEL_FILE)

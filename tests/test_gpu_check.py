@@ -32,7 +32,8 @@ def test_the_engine_for_a_gpu_tags_as_the_other(
     tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On the processor, by the code that runs on a GPU."""
-    monkeypatch.setattr(device, "_missing_for_cuda", lambda: None)
+    for question in ("_not_installed", "_not_usable"):
+        monkeypatch.setattr(device, question, lambda: None)
     monkeypatch.setattr(gpu_check, "REPEATS", 1)
     load = Tagger._load_network
     monkeypatch.setattr(
