@@ -37,6 +37,9 @@ def test_one_telling_token_is_found_among_others(tiny_base: Path) -> None:
     fit_head(network, rows, labels, exclusive=False, seed=1, bf16=False)
     assert (((fitted_logits(network, rows)[:, 0] > 0).numpy() == (labels[:, 0] > 0)).mean()) > 0.95
     assert network.raw_sharpness.requires_grad
+    # Trained again or gone on with, a model has the same bytes.
+    for layer in (network.token_layer, network.token_head, network.paragraph_layer, network.paragraph_head):
+        assert not any(parameter.any() for parameter in layer.parameters())
 
 
 def test_where_each_text_has_one_topic_the_mean_decides(tiny_base: Path) -> None:

@@ -123,11 +123,14 @@ def _mean_and_scale(units: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tens
 
 
 def _fit_linear(network: TopicNetwork, features: list[torch.Tensor], labels: np.ndarray, exclusive: bool) -> None:
-    """Fit the linear part of the head.
+    """Fit the linear part of the head; the rest of it is set to 0, so that it is the same each time.
 
     Starts from logistic regressions on the mean features and goes on with L-BFGS on the
     loss of the pooled logits, which is smooth in the few parameters that are fitted.
     """
+    for layer in (network.token_layer, network.token_head, network.paragraph_layer, network.paragraph_head):
+        for parameter in layer.parameters():
+            torch.nn.init.zeros_(parameter)
     if len(features) > MAX_EXAMPLES:
         chosen = np.random.default_rng(0).choice(len(features), MAX_EXAMPLES, replace=False)
         features, labels = [features[place] for place in chosen], labels[chosen]
