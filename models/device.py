@@ -37,8 +37,7 @@ def refuse_missing_device(environment: Mapping[str, str]) -> None:
     Raises:
         ValueError: it is unknown, or its driver or torch is missing; the message says which.
     """
-    missing = _not_installed()
-    if _wanted(environment) == "cuda" and missing:
+    if _wanted(environment) == "cuda" and (missing := _not_installed()):
         raise _unusable(missing)
 
 
