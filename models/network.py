@@ -23,6 +23,9 @@ TOKEN_UNITS, PARAGRAPH_UNITS = 128, 64
 HEAD_DROPOUT = 0.2
 # The mean of a paragraph's features is smaller than the features; times this it is of their size.
 MEAN_FACTOR = 3.0
+# Where the soft maximum is nearly the mean all tokens would have the same share; below this sharpness the shares
+# are those at this one, which still tell the tokens of high scores from the others.
+LEAST_SHARPNESS_OF_SHARES = 0.25
 # Added to what padding is scored: its exponential is 0.
 FAR_BELOW = -1e9
 # Label of a topic that nobody has judged for an example.
@@ -77,6 +80,12 @@ class TopicNetwork(nn.Module):
                 kept.append(states)
         return torch.cat([nn.functional.normalize(state.float(), dim=-1) for state in kept], dim=-1)
 
+    def last_means(self, unit_states: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the mean of each text's last states, float32 (batch, hidden), given what `unit_states` returned."""
+        read = attention_mask.unsqueeze(-1).float()
+        last = unit_states[..., -self.encoder.config.hidden_size :]
+        return (last * read).sum(1) / read.sum(1)
+
     def features(self, unit_states: Tensor) -> Tensor:
         """Return the features that the head sees, float32 (batch, tokens, width)."""
         return (unit_states - self.feature_mean) / self.feature_scale
@@ -113,7 +122,8 @@ class TopicNetwork(nn.Module):
         token_scores = self.token_scores(features)
         logits = self.pool(token_scores, attention_mask) + self.paragraph_scores(features, attention_mask)
         unread = (1 - attention_mask.unsqueeze(-1).float()) * FAR_BELOW
-        shares = torch.softmax(token_scores * self.sharpness() + unread, dim=1)
+        sharpness = self.sharpness().clamp_min(LEAST_SHARPNESS_OF_SHARES)
+        shares = torch.softmax(token_scores * sharpness + unread, dim=1)
         return {"logits": logits, "token_shares": shares}
 
     def sharpness(self) -> Tensor:
@@ -127,8 +137,9 @@ class TopicNetwork(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         """Return `logits` (batch, topics) and `token_shares` (batch, tokens, topics), float32.
 
-        A token's share, 0 to 1, is the gradient of the topic's logit by the token's score:
-        how much of the soft maximum is this token's. The shares of a topic sum to 1.
+        A token's share, 0 to 1, is the gradient of the topic's logit by the token's score, at a
+        sharpness of `LEAST_SHARPNESS_OF_SHARES` or more: how much of the soft maximum is this
+        token's. The shares of a topic sum to 1.
 
         Args:
             input_ids: token ids (batch, tokens).

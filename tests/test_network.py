@@ -6,7 +6,15 @@ import torch
 from transformers import BertConfig, BertModel
 
 from models.base import load_base
-from models.network import GRID_STEPS, MEAN_FACTOR, UNKNOWN, TopicNetwork, snap_weights, topic_loss
+from models.network import (
+    GRID_STEPS,
+    LEAST_SHARPNESS_OF_SHARES,
+    MEAN_FACTOR,
+    UNKNOWN,
+    TopicNetwork,
+    snap_weights,
+    topic_loss,
+)
 
 
 @pytest.fixture
@@ -155,6 +163,19 @@ def test_token_shares_say_how_the_logit_follows_the_tokens_scores(
     for topic in range(3):
         (gradient,) = torch.autograd.grad(output["logits"][:, topic].sum(), scores, retain_graph=True)
         assert torch.allclose(gradient[..., topic], shares[..., topic], atol=1e-6)
+
+
+@torch.no_grad()
+def test_where_the_mean_decides_the_shares_still_tell_tokens_apart(
+    network: TopicNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sharpen(network, 0.001)
+    scores = torch.zeros(2, 5, 3)
+    scores[1, 1, 0] = math.log(3) / LEAST_SHARPNESS_OF_SHARES
+    monkeypatch.setattr(network, "token_scores", lambda features: scores)
+    ids, mask = batch()
+    shares = network(ids, mask)["token_shares"]
+    assert torch.allclose(shares[1, :, 0], torch.tensor([1, 3, 1, 1, 1]) * mask[1] / (mask[1].sum() + 2), atol=1e-6)
 
 
 @torch.no_grad()

@@ -14,11 +14,13 @@ from transformers import BertConfig, BertModel
 
 from data.topics import load_topics
 from models.export import export_onnx
-from models.network import snap_weights
+from models.network import TopicNetwork, snap_weights
 from training import fine_tune as fine_tuning
+from training.contrast import contrastive_loss
 from training.cross_validate import out_of_fold_logits
 from training.examples import Examples, from_phrases
 from training.fine_tune import fine_tune, new_network, predict_logits, prepare, tokenizer_of
+from training.head import pad
 from training.settings import TrainSettings
 
 pytestmark = pytest.mark.slow
@@ -84,11 +86,17 @@ def test_the_same_seed_gives_the_same_network(tiny_base: Path, tmp_path: Path) -
     assert not same(runs[0], other)
 
 
+def one_topic_each() -> Examples:
+    labels = np.eye(5, dtype=np.float32)[[0, 1, 2, 3, 4, 0, 1, 0]]
+    return replace(eight(), labels=labels, exclusive=True)
+
+
+@pytest.mark.parametrize("examples", [eight(), one_topic_each()], ids=["several topics", "one topic each"])
 def test_interrupted_training_goes_on_to_the_same_network(
-    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    examples: Examples, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(tiny_base)
-    prepared = prepare(eight(), settings)
+    prepared = prepare(examples, settings)
     whole = state_of(fine_tune(prepared, settings, tmp_path / "whole"))
 
     class Interrupted(fine_tuning.Trainer):  # type: ignore[misc]
@@ -102,6 +110,21 @@ def test_interrupted_training_goes_on_to_the_same_network(
             fine_tune(prepared, settings, tmp_path / "cut")
     assert [path.name for path in (tmp_path / "cut").glob("checkpoint-*")] == ["checkpoint-2"]
     assert same(whole, state_of(fine_tune(prepared, settings, tmp_path / "cut")))
+
+
+def test_where_each_text_has_one_topic_those_of_a_topic_come_together(four_layers: Path, tmp_path: Path) -> None:
+    settings = settings_for(four_layers)
+    prepared = prepare(one_topic_each(), settings)
+    topics = torch.from_numpy(prepared.examples.labels).argmax(1)
+
+    def apart(network: TopicNetwork) -> float:
+        states, mask = pad(prepared.lower)
+        with torch.inference_mode():
+            units = network.unit_states(states.float(), mask)
+            return float(contrastive_loss(network.last_means(units, mask), topics))
+
+    before = apart(new_network(str(four_layers), 5).eval())
+    assert apart(fine_tune(prepared, settings, tmp_path)) < before / 2
 
 
 def test_only_layers_above_the_lowest_features_are_trained(four_layers: Path, tmp_path: Path) -> None:
