@@ -82,9 +82,7 @@ class TopicNetwork(nn.Module):
 
     def last_means(self, unit_states: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the mean of each text's last states, float32 (batch, hidden), given what `unit_states` returned."""
-        read = attention_mask.unsqueeze(-1).float()
-        last = unit_states[..., -self.encoder.config.hidden_size :]
-        return (last * read).sum(1) / read.sum(1)
+        return _mean_of_tokens(unit_states[..., -self.encoder.config.hidden_size :], attention_mask).squeeze(1)
 
     def features(self, unit_states: Tensor) -> Tensor:
         """Return the features that the head sees, float32 (batch, tokens, width)."""
@@ -106,8 +104,7 @@ class TopicNetwork(nn.Module):
 
     def paragraph_scores(self, features: Tensor, attention_mask: Tensor) -> Tensor:
         """Return what the mean of a paragraph's features adds to its logits, (batch, topics)."""
-        read = attention_mask.unsqueeze(-1).float()
-        mean = (features * read).sum(1, keepdim=True) / read.sum(1, keepdim=True)
+        mean = _mean_of_tokens(features, attention_mask)
         hidden = self.dropout(nn.functional.gelu(self.paragraph_layer(MEAN_FACTOR * mean)))
         scores: Tensor = self.paragraph_head(hidden)
         return scores.squeeze(1)
@@ -152,6 +149,12 @@ def _apply(layer: nn.Module, states: Tensor, attention_mask: Tensor) -> Tensor:
     unread = (1 - attention_mask[:, None, None, :].to(states.dtype)) * FAR_BELOW
     found: Tensor = layer(states, attention_mask=unread)
     return found
+
+
+def _mean_of_tokens(states: Tensor, attention_mask: Tensor) -> Tensor:
+    """Return the mean of each text's states, padding left out, (batch, 1, width)."""
+    read = attention_mask.unsqueeze(-1).float()
+    return (states * read).sum(1, keepdim=True) / read.sum(1, keepdim=True)
 
 
 def topic_loss(logits: Tensor, labels: Tensor, exclusive: bool) -> Tensor:

@@ -131,11 +131,11 @@ def test_scores_stand_in_ranges(version: Path, records: list[dict[str, Any]], tm
         assert row[1:] == [f"{part:.1%}" for part in parts]
 
 
-@pytest.mark.slow
 def test_reports_go_beside_those_of_the_training() -> None:
     assert summarize.DEFAULT_OUT == evaluate.DEFAULT_REPORT == ROOT / "report"
 
 
+@pytest.mark.slow
 def test_versions_are_reported_apart(version: Path, records: list[dict[str, Any]], run: Run, tmp_path: Path) -> None:
     for place, one in enumerate(records):
         if place >= 20:

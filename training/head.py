@@ -12,8 +12,8 @@ from tqdm import tqdm
 from models.network import FAR_BELOW, UNKNOWN, TopicNetwork, topic_loss
 from training.discriminant import fit_discriminant
 
-# With fewer examples than these, phrases included, the linear part of the head
-# alone is better: macro F1 from 7 paragraphs 0.82 against 0.76, from 250 0.87 against 0.85, from 700 the same.
+# With fewer examples than these, phrases included, the linear part of the head alone is better: macro F1 from 7
+# paragraphs 0.82 against 0.76, from 250 0.87 against 0.85, from 700 the same.
 MIN_EXAMPLES = 800
 # How all of the head is fitted.
 EPOCHS = 6
