@@ -1,9 +1,9 @@
 """Run the network's ONNX file with OpenVINO: bfloat16 or integers where the processor has them.
 
 Windows of like length go through the network together, whoever asked for them, each filled
-up to the next multiple of `LENGTH_STEP` tokens: the kernels are made anew for each shape that
-has not been met. What goes with a window changes nothing in its outputs, but for a rounding
-once in a while where a kernel for more rows adds in another order.
+up to one of a few widths, a power of two at a time: for each shape that has not been met,
+kernels are made, which take time and up to 2 MB. What goes with a window changes nothing in
+its outputs, but for a rounding once in a while where a kernel for more rows adds in another order.
 """
 
 import queue
@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from models import store
+from models.memory import give_back_files, give_back_free
+
 if TYPE_CHECKING:
     from openvino import InferRequest
 
 # Outputs of the network.
 LOGITS, TOKEN_SHARES = "logits", "token_shares"
-LENGTH_STEP = 16
+# A window is filled up to the next multiple of this many tokens; beyond `FINE_LENGTH`, twice as many, and so on.
+LENGTH_STEP, FINE_LENGTH = 16, 128
 # Tokens that go through the network at a time, filled-up ones included; a longer window goes alone.
 TOKENS_AT_ONCE = 512
 
@@ -84,6 +88,7 @@ class Runtime:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="network")
         self._lock = threading.Lock()
+        self._first_is_through = False
         self._waiting: list[Waiting] = []
         """Windows of all callers, those that came first in front."""
 
@@ -115,9 +120,27 @@ class Runtime:
             return found[LOGITS].copy(), found[TOKEN_SHARES].copy()
         finally:
             self._requests.put(request)
+            if not self._first_is_through:
+                self._first_is_through = True
+                _give_back_memory()
 
     def _width(self, window: Window) -> int:
-        return min(-(-len(window) // LENGTH_STEP) * LENGTH_STEP, self._max_length)
+        return min(filled_up(len(window)), self._max_length)
+
+
+def _give_back_memory() -> None:
+    """Give back what is not needed once a window is through: then the weights have been copied, in the kernels' order."""
+    give_back_free()
+    if store.COMPILED is not None:
+        give_back_files(store.COMPILED)
+
+
+def filled_up(length: int) -> int:
+    """Return how many tokens a window of so many is filled up to."""
+    step = LENGTH_STEP
+    while length > step * (FINE_LENGTH // LENGTH_STEP):
+        step *= 2
+    return -(-length // step) * step
 
 
 def infer_batch(batch: Sequence[Waiting], infer: Infer) -> None:
@@ -138,7 +161,9 @@ def infer_batch(batch: Sequence[Waiting], infer: Infer) -> None:
 
 
 def choose_batch(widths: Sequence[int], threads: int) -> list[int]:
-    """Return the places of the windows that should go next: the one that has waited longest and those of its width.
+    """Return the places of the windows that should go next: the one that has waited longest and some of its width.
+
+    They are a power of two.
 
     Args:
         widths: tokens of the windows that wait, filled up, those that came first in front.
@@ -148,4 +173,5 @@ def choose_batch(widths: Sequence[int], threads: int) -> list[int]:
         return []
     tokens = min(TOKENS_AT_ONCE, sum(widths) // threads)
     alike = [place for place, width in enumerate(widths) if width == widths[0]]
-    return alike[: max(tokens // widths[0], 1)]
+    n_rows = min(max(tokens // widths[0], 1), len(alike))
+    return alike[: 1 << n_rows.bit_length() - 1]

@@ -1,14 +1,12 @@
 """Start the REST service: `make serve`, or `python -m serving [--host ADDRESS] [--port PORT]`.
 
-Two processes: one serves, and one watches it and replaces it when it ends. The one that serves
-is a copy of the other, taken once all is imported, so the import is paid for and held once;
-`bentoml serve`, which runs the same service, starts its worker from nothing. What serves
-is BentoML's own worker.
+Two processes: one serves, and one, which stays small, watches it and replaces it when it ends.
+What serves is BentoML's own worker, as with `bentoml serve`, which runs the same service.
 """
 
 import argparse
 import ctypes
-import gc
+import importlib
 import ipaddress
 import os
 import signal
@@ -16,28 +14,33 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 from models.device import refuse_missing_device
-from serving.access import warning_of
+from serving.access import read_key, warning_of
+from serving.limits import read_limits
 
 SERVICE = "serving.service:TaggerService"
 ENDS = {signal.SIGTERM, signal.SIGINT}
 # A process that has lived for less is replaced after a pause: one that always fails should not keep a core busy.
 SHORT_LIFE_SECONDS, PAUSE_SECONDS = 5.0, 1.0
+# Exit status of a process that could not even be set up: another one could not either.
+NOT_SET_UP = 70
 # Of `prctl`: the signal that this process gets when the one that it was copied from ends.
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Serve until a signal ends it. Exit status 1 if the address or the device cannot be used."""
+    """Serve until a signal ends it. Exit status 1 if the address or a setting cannot be used, or the service not set up."""
     parser = argparse.ArgumentParser(prog="python -m serving", description="Start the REST service.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=3000, help="port to listen on (default: 3000)")
     options = parser.parse_args()
     try:
         refuse_missing_device(os.environ)
+        limits, key = read_limits(os.environ), read_key(os.environ)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
@@ -49,18 +52,10 @@ def main() -> int:
     with listener, tempfile.TemporaryDirectory(prefix="duanbiao-metrics-") as metrics:
         # Where the figures of a process that has been replaced are still counted. Read at the import.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
-        from bentoml._internal.log import SERVER_LOGGING_CONFIG
-
-        from serving.service import KEY, LIMITS
-
-        # The worker sets up the log after the import, and would silence what has been imported.
-        SERVER_LOGGING_CONFIG["disable_existing_loggers"] = False
-        announce(options.host, options.port, warning_of(options.host, KEY))
-        # What lies in memory now is not touched by the collector, so the copy shares it.
-        gc.freeze()
+        announce(options.host, options.port, warning_of(options.host, key))
         # What is under way when a signal comes is finished: no request is allowed longer.
-        keep_running(lambda: work(listener), LIMITS.body_seconds + LIMITS.work_seconds + LIMITS.answer_seconds)
-    return 0
+        longest = limits.body_seconds + limits.work_seconds + limits.answer_seconds
+        return keep_running(lambda: work(listener), longest)
 
 
 def announce(host: str, port: int, warning: str | None) -> None:
@@ -81,19 +76,34 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def work(listener: socket.socket) -> None:
-    """Run BentoML's worker, which answers what comes to `listener`, until a signal ends it."""
-    from _bentoml_impl.worker.service import main as worker
+    """Run BentoML's worker, which answers what comes to `listener`, until a signal ends it.
 
+    Raises:
+        SystemExit: `NOT_SET_UP`, the service cannot be imported; the reason is printed.
+    """
+    try:
+        # Not before: the process that watches needs none of it.
+        importlib.import_module(SERVICE.partition(":")[0])
+        from _bentoml_impl.worker.service import main as worker
+        from bentoml._internal.log import SERVER_LOGGING_CONFIG
+    except Exception:
+        traceback.print_exc()
+        sys.exit(NOT_SET_UP)
+    # The worker sets up the log after the import, and would silence what has been imported.
+    SERVER_LOGGING_CONFIG["disable_existing_loggers"] = False
     descriptor = str(listener.detach())
     worker.main([SERVICE, "--fd", descriptor, "--worker-id", "1"], standalone_mode=False)
 
 
-def keep_running(run: Callable[[], None], grace: float) -> None:
+def keep_running(run: Callable[[], None], grace: float) -> int:
     """Run `run` in a copy of this process, and in a new one each time it ends, until a signal ends this one.
 
     Args:
         run: ends when its process gets SIGTERM.
         grace: seconds that it may take to; then its process is killed.
+
+    Returns:
+        Exit status: 0 after a signal, 1 if the service cannot be set up.
     """
     waited_for = {*ENDS, signal.SIGCHLD}
     # They wait until they are asked for, so none comes at a bad moment.
@@ -107,7 +117,10 @@ def keep_running(run: Callable[[], None], grace: float) -> None:
         status = _wait(child, waited_for)
         if status is None:
             _end(child, grace)
-            return
+            return 0
+        if os.waitstatus_to_exitcode(status) == NOT_SET_UP:
+            print("the service cannot be set up; the lines above say why", file=sys.stderr, flush=True)
+            return 1
         print(f"the process that serves has ended ({_describe(status)}) and is replaced", file=sys.stderr, flush=True)
         if time.monotonic() - begun < SHORT_LIFE_SECONDS:
             time.sleep(PAUSE_SECONDS)
@@ -119,6 +132,8 @@ def _run_and_end(run: Callable[[], None]) -> NoReturn:
     try:
         run()
         status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
     finally:
         sys.stderr.flush()
         os._exit(status)

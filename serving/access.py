@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
 
-from serving.messages import Refusal
+from serving.refusals import Refusal
 
 VARIABLE = "DUANBIAO_API_KEY"
 MIN_LENGTH = 16

@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from models.artifact import Artifact
 from models.decisions import Answer
 from models.tagger import Encoded, Tags
-from serving.messages import Refusal
+from serving.refusals import Refusal
 
 MAX_MODELS = 50
 """Versions counted apart, of those used since the service started."""

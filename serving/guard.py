@@ -24,7 +24,8 @@ from pydantic import BaseModel
 from serving.access import check_key
 from serving.figures import count_refusal
 from serving.limits import Limits
-from serving.messages import Refusal, TagArticleRequest, TagRequest, parse_request, too_large
+from serving.messages import TagArticleRequest, TagRequest, parse_request
+from serving.refusals import Refusal, too_large
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

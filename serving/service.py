@@ -43,9 +43,10 @@ from serving.connections import bound_connections
 from serving.figures import count_tags, count_wait
 from serving.guard import CLIENT_GONE, GETS, NOTES, POSTS, Guard, log_crash
 from serving.limits import read_limits
-from serving.messages import Refusal, TagAnswer, TagArticleRequest, TagRequest, check_size, too_large
+from serving.messages import TagAnswer, TagArticleRequest, TagRequest, check_size
 from serving.openapi import complete
 from serving.records import Unlabelled, make_records, paragraphs_of, taken_as_is
+from serving.refusals import Refusal, too_large
 from serving.watch import ModelInUse
 
 # Not public either: `bentoml serve` has looked up whether it may report its use, and kept the

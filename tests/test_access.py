@@ -14,7 +14,7 @@ from test_guard import JSON, SAFE, Answer, ask, echo
 from serving.access import MIN_LENGTH, check_key, read_key, warning_of
 from serving.guard import Guard, Message
 from serving.limits import Limits
-from serving.messages import Refusal
+from serving.refusals import Refusal
 
 KEY = "0123456789abcdef-~!"
 BEARER = f"Bearer {KEY}".encode()

@@ -20,8 +20,9 @@ from running_server import Server
 from data.characters import drop_invisible
 from models.artifact import LEXICON_FILE, read_artifact, write_tagger_file
 from models.lexicon import Lexicon
-from serving.messages import Refusal, TagAnswer, TagRequest, parse_request
+from serving.messages import TagAnswer, TagRequest, parse_request
 from serving.records import paragraphs_of
+from serving.refusals import Refusal
 
 SECRET = "机密正文"
 JSON = "application/json"

@@ -20,10 +20,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(path: Path) -> tuple[bool, np.ndarray]:
-    """Load a network; return whether what was kept served, and what it says of `WINDOW`."""
+    """Load a network; return whether what was kept before served, and what it says of `WINDOW`."""
+    before = _kept()
     network = load_compiled(path, SETTINGS)
-    from_kept = bool(network.get_property("LOADED_FROM_CACHE"))
-    return from_kept, network.create_infer_request().infer(WINDOW)["logits"].copy()
+    after = _kept()
+    assert network.get_property("LOADED_FROM_CACHE") is bool(after)
+    return bool(after) and after <= before, network.create_infer_request().infer(WINDOW)["logits"].copy()
+
+
+def _kept() -> set[tuple[Path, int]]:
+    """Return the folders of what is kept, each with a number that is another one when it is made anew."""
+    folder = store.COMPILED
+    return {(one, one.stat().st_ino) for one in folder.iterdir()} if folder and folder.is_dir() else set()
 
 
 def test_the_second_time_it_comes_from_what_was_kept_and_says_the_same(tiny_artifact: Path, folder: Path) -> None:

@@ -18,7 +18,7 @@ from running_server import ROOT, Server
 from models.artifact import read_artifact
 from models.tagger import Tagger
 from serving import figures
-from serving.messages import Refusal
+from serving.refusals import Refusal
 
 DASHBOARD = json.loads((ROOT / "serving" / "dashboard.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]

@@ -6,8 +6,9 @@ from dataclasses import fields
 import pytest
 
 from serving.limits import Limits
-from serving.messages import Record, Refusal, TagArticleRequest, TagRequest, check_size, parse_request
+from serving.messages import Record, TagArticleRequest, TagRequest, check_size, parse_request
 from serving.records import Unlabelled
+from serving.refusals import Refusal
 
 SECRET = "机密正文"
 # Body, status, code, and where the error is; every text of a body holds SECRET where it can.

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from models.artifact import MODEL_FILE
-from models.runtime import LENGTH_STEP, TOKENS_AT_ONCE, Runtime, choose_batch
+from models.runtime import TOKENS_AT_ONCE, Runtime, choose_batch, filled_up
 
-WIDTHS = some.lists(some.integers(1, 32).map(lambda steps: steps * LENGTH_STEP), min_size=1, max_size=80)
+WIDTHS = some.lists(some.integers(1, 512).map(filled_up), min_size=1, max_size=80)
 
 
 @given(WIDTHS, some.integers(1, 8))
@@ -19,13 +19,20 @@ def test_a_batch_holds_the_first_and_its_like_and_no_more_than_its_share(widths:
     assert batch[0] == 0 and batch == sorted(set(batch))
     assert {widths[place] for place in batch} == {widths[0]}
     assert len(batch) * widths[0] <= max(min(TOKENS_AT_ONCE, sum(widths) / threads), widths[0])
+    assert len(batch).bit_count() == 1
+
+
+def test_few_shapes_go_through_the_network() -> None:
+    widths = [filled_up(length) for length in range(1, 513)]
+    assert all(length <= width < max(length + 16, 1.25 * length) for length, width in enumerate(widths, 1))
+    assert sorted(set(widths)) == [*range(16, 129, 16), *range(160, 257, 32), *range(320, 513, 64)]
 
 
 def test_like_lengths_go_together_and_leave_work_for_the_others() -> None:
     assert choose_batch([], 2) == []
-    assert choose_batch([96, 320, 96, 112, 96], 1) == [0, 2, 4]
+    assert choose_batch([96, 320, 96, 112, 96], 1) == [0, 2]
     assert choose_batch([96] * 8, 2) == [0, 1, 2, 3]
-    assert choose_batch([96] * 40, 1) == list(range(5))
+    assert choose_batch([96] * 40, 1) == list(range(4))
 
 
 def test_callers_at_the_same_time_get_what_each_gets_alone(tiny_artifact: Path) -> None:

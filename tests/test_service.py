@@ -21,8 +21,9 @@ from models.artifact import MODEL_FILE, TAGGER_FILE
 from models.tagger import Tagger
 from serving.guard import NOTES, Notes
 from serving.limits import Limits
-from serving.messages import Refusal, TagAnswer
+from serving.messages import TagAnswer
 from serving.records import Unlabelled, paragraphs_of, tag_paragraphs, taken_as_is
+from serving.refusals import Refusal
 
 pytestmark = pytest.mark.slow
 

@@ -85,13 +85,28 @@ def test_a_taken_port_is_refused(server: Server) -> None:
     assert found.returncode == 1 and "ddress already in use" in found.stderr
 
 
-def test_a_device_that_is_not_there_is_refused_at_once() -> None:
-    found = subprocess.run(
-        [sys.executable, "-m", "serving"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"DUANBIAO_DEVICE": "gpu"},
-    )
+def start_with(**variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serving", "--port", "0"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | variables)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("DUANBIAO_DEVICE", "gpu", "DUANBIAO_DEVICE: 'gpu' is none of auto, cpu, cuda\n"),
+        ("DUANBIAO_MAX_TOKENS", "many", "DUANBIAO_MAX_TOKENS: 'many' is not a whole number"),
+        ("DUANBIAO_API_KEY", "short", "DUANBIAO_API_KEY: has 5 characters"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_at_once(variable: str, value: str, said: str) -> None:
+    found = start_with(**{variable: value})
     assert found.returncode == 1
-    assert found.stderr == "DUANBIAO_DEVICE: 'gpu' is none of auto, cpu, cuda\n"
+    assert found.stderr.startswith(said) and "Traceback" not in found.stderr and not found.stdout
+
+
+def test_a_service_that_cannot_be_set_up_ends_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "bentoml.py").write_text("raise ImportError('half installed')\n", encoding="utf-8")
+    found = start_with(PYTHONPATH=str(tmp_path))
+    assert found.returncode == 1
+    assert "half installed" in found.stderr
+    assert found.stderr.endswith("the service cannot be set up; the lines above say why\n")
