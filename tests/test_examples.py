@@ -77,6 +77,16 @@ def test_one_topic_each_means_that_topics_exclude_each_other() -> None:
     assert from_annotations(alone, TOPICS).joined(from_phrases(TOPICS)).exclusive
 
 
+def test_articles_that_only_repeat_the_topic_hold_nothing_together() -> None:
+    annotations = load_annotations(DEFAULT_ANNOTATIONS, TOPICS)
+    alone = [annotation for annotation in annotations if len(annotation.topics) == 1]
+    named = [replace(annotation, article=f"about {annotation.topics[0]}") for annotation in alone]
+    assert from_annotations(named, TOPICS).groups == tuple(annotation.id for annotation in named)
+    # One article of two topics, or one topic of two articles, and they are articles.
+    for others in ([replace(named[0], article=named[-1].article), *named[1:]], [alone[0], *named[1:]]):
+        assert from_annotations(others, TOPICS).groups == tuple(annotation.article for annotation in others)
+
+
 def test_a_topic_that_nobody_annotated_is_unknown_not_absent() -> None:
     new = Topic("volunteering", "志愿服务", "志愿者开展的服务活动。")
     examples = from_annotations(load_annotations(DEFAULT_ANNOTATIONS, TOPICS), (*TOPICS, new))

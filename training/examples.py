@@ -75,6 +75,8 @@ def from_annotations(annotations: Sequence[Annotation], topics: Sequence[Topic])
 
     A topic that no annotation carries is `UNKNOWN`, not absent: it came after the annotators.
     Where every annotation has exactly one topic, the topics are taken to exclude each other.
+    If there each topic is one article besides, `article` says the topic once more: to hold an
+    article out would leave nothing to learn its topic from, so each text is its own group.
     """
     labels = labels_of(annotations, topics)
     exclusive = len(topics) > 1 and all(len(annotation.topics) == 1 for annotation in annotations)
@@ -82,14 +84,22 @@ def from_annotations(annotations: Sequence[Annotation], topics: Sequence[Topic])
         labels = np.maximum(labels, 0)
     else:
         labels[:, ~(labels > 0.5).any(axis=0)] = UNKNOWN
+    ids = tuple(annotation.id for annotation in annotations)
+    articles = tuple(annotation.article for annotation in annotations)
     return Examples(
-        tuple(annotation.id for annotation in annotations),
+        ids,
         tuple(annotation.text for annotation in annotations),
         labels,
-        tuple(annotation.article for annotation in annotations),
+        ids if exclusive and _are_topics(articles, labels) else articles,
         tuple(annotation.origin for annotation in annotations),
         exclusive,
     )
+
+
+def _are_topics(articles: Sequence[str], labels: np.ndarray) -> bool:
+    """Return whether each article has one topic and each topic one article."""
+    pairs = set(zip(articles, labels.argmax(axis=1).tolist(), strict=True))
+    return len(pairs) == len({article for article, _ in pairs}) == len({topic for _, topic in pairs})
 
 
 def from_phrases(topics: Sequence[Topic]) -> Examples:
