@@ -58,7 +58,11 @@ def _keep(core: openvino.Core, path: Path, settings: Mapping[str, Any], folder: 
     try:
         _compile(core, path, {**settings, "CACHE_DIR": str(partial)})
         give_back_free()
-        (partial / _HASHES).write_text(_hashes_of(partial), encoding="utf-8")
+        hashes = _hashes_of(partial)
+        # Where the disk is full, OpenVINO leaves nothing and says nothing.
+        if not hashes:
+            return False
+        (partial / _HASHES).write_text(hashes, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
         _delete_oldest(folder.parent)

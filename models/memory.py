@@ -15,6 +15,8 @@ def give_back_files(folder: Path) -> None:
     """
     if sys.platform != "linux":
         return
+    # As the system names the files it has mapped.
+    folder = folder.resolve()
     libc = ctypes.CDLL(None)
     libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():

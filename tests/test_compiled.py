@@ -1,4 +1,5 @@
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -73,6 +74,20 @@ def test_where_nothing_can_be_written_it_is_loaded_all_the_same(
     for place in (None, tmp_path / "file" / "compiled"):
         monkeypatch.setattr(store, "COMPILED", place)
         assert load(tiny_artifact / MODEL_FILE)[0] is False
+
+
+def test_where_the_disk_is_full_nothing_is_kept_until_there_is_room(tiny_artifact: Path, folder: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file may grow beyond this: what is compiled is larger.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        kept, expected = load(tiny_artifact / MODEL_FILE)
+        assert not kept and not list(folder.iterdir())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not load(tiny_artifact / MODEL_FILE)[0]
+    kept, found = load(tiny_artifact / MODEL_FILE)
+    assert kept and (found == expected).all()
 
 
 def test_the_newest_few_are_kept(tiny_artifact: Path, folder: Path, tmp_path: Path) -> None:
