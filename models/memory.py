@@ -28,5 +28,5 @@ def give_back_files(folder: Path) -> None:
 
 def give_back_free() -> None:
     """Give back what has been allocated and freed again."""
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
-        ctypes.CDLL(None).malloc_trim(0)
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)

@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from models import store
-from models.memory import give_back_files, give_back_free
-
 if TYPE_CHECKING:
     from openvino import InferRequest
 
@@ -88,7 +85,6 @@ class Runtime:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="network")
         self._lock = threading.Lock()
-        self._first_is_through = False
         self._waiting: list[Waiting] = []
         """Windows of all callers, those that came first in front."""
 
@@ -120,19 +116,9 @@ class Runtime:
             return found[LOGITS].copy(), found[TOKEN_SHARES].copy()
         finally:
             self._requests.put(request)
-            if not self._first_is_through:
-                self._first_is_through = True
-                _give_back_memory()
 
     def _width(self, window: Window) -> int:
         return min(filled_up(len(window)), self._max_length)
-
-
-def _give_back_memory() -> None:
-    """Give back what is not needed once a window is through: then the weights have been copied, in the kernels' order."""
-    give_back_free()
-    if store.COMPILED is not None:
-        give_back_files(store.COMPILED)
 
 
 def filled_up(length: int) -> int:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
+from models import store
 from models.artifact import LEXICON_FILE, MODEL_FILE, TOKENIZER_FILE, Artifact, read_artifact
 from models.decisions import Answer, decide
 from models.device import Device, choose_device
 from models.evidence import NOWHERE, Span, choose_clauses, clause_of_tokens, cut_clauses, spans_of
 from models.lexicon import Lexicon
+from models.memory import give_back_files, give_back_free
 from models.runtime import Output, Runtime
 
 if TYPE_CHECKING:
@@ -101,6 +103,10 @@ class Tagger:
             width = len(self._runtime.run([(self._first, self._last)])[0].logits)
         except Exception as error:
             raise ValueError(f"{folder / MODEL_FILE}: no network of a tagger ({error}); train again") from error
+        # With that window the kernels have copied the weights from the file, in an order of their own.
+        give_back_free()
+        if store.COMPILED is not None:
+            give_back_files(store.COMPILED)
         for name, found in ((MODEL_FILE, width), (LEXICON_FILE, len(self._lexicon.bias))):
             if found != len(self.artifact.topics):
                 raise ValueError(

@@ -23,6 +23,12 @@ def server(tiny_artifact: Path, tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
+def start_with(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Start a service that is to end by itself."""
+    command = [sys.executable, "-m", "serving", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | variables)
+
+
 def test_it_says_where_it_listens_and_what_it_logs_is_not_lost(server: Server) -> None:
     assert f"listening on http://127.0.0.1:{server.port}" in server.log()
     assert "is in use" in server.log()
@@ -74,20 +80,14 @@ def test_a_signal_ends_it_and_leaves_nothing(server: Server, number: signal.Sign
     ],
 )
 def test_an_impossible_address_is_refused_before_anything_is_loaded(arguments: list[str], said: str) -> None:
-    found = subprocess.run([sys.executable, "-m", "serving", *arguments], cwd=ROOT, capture_output=True, text=True)
+    found = start_with(*arguments)
     assert found.returncode == 1
     assert said in found.stderr and "Traceback" not in found.stderr
 
 
 def test_a_taken_port_is_refused(server: Server) -> None:
-    command = [sys.executable, "-m", "serving", "--port", str(server.port)]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found = start_with("--port", str(server.port))
     assert found.returncode == 1 and "ddress already in use" in found.stderr
-
-
-def start_with(**variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "serving", "--port", "0"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | variables)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def start_with(**variables: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_at_once(variable: str, value: str, said: str) -> None:
-    found = start_with(**{variable: value})
+    found = start_with("--port", "0", **{variable: value})
     assert found.returncode == 1
     assert found.stderr.startswith(said) and "Traceback" not in found.stderr and not found.stdout
 
 
 def test_a_service_that_cannot_be_set_up_ends_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "bentoml.py").write_text("raise ImportError('half installed')\n", encoding="utf-8")
-    found = start_with(PYTHONPATH=str(tmp_path))
+    found = start_with("--port", "0", PYTHONPATH=str(tmp_path))
     assert found.returncode == 1
     assert "half installed" in found.stderr
     assert found.stderr.endswith("the service cannot be set up; the lines above say why\n")
