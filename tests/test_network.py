@@ -202,6 +202,17 @@ def test_kept_lower_states_give_the_same_answer(deep: TopicNetwork) -> None:
     assert all(torch.equal(output[key], again[key]) for key in ("logits", "token_shares"))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("depth", [0, 1 / 3, 2 / 3])
+def test_where_the_lower_layers_end_changes_nothing(deep: TopicNetwork, depth: float) -> None:
+    ids, mask = batch()
+    other = TopicNetwork(deep.encoder, 3, depth)
+    other.load_state_dict(deep.state_dict())
+    assert other.n_lower_layers == round(9 * depth)
+    found, expected = other(ids, mask), deep(ids, mask)
+    assert all(torch.equal(found[key], expected[key]) for key in ("logits", "token_shares"))
+
+
 def test_loss_by_hand() -> None:
     logits = torch.tensor([[0.0, math.log(3), 5.0], [0.0, 0.0, -math.log(4)]])
     labels = torch.tensor([[1.0, 0.0, UNKNOWN], [UNKNOWN, UNKNOWN, 1.0]])

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,17 +128,34 @@ def test_where_each_text_has_one_topic_those_of_a_topic_come_together(four_layer
     assert apart(fine_tune(prepared, settings, tmp_path)) < before / 2
 
 
-def test_only_layers_above_the_lowest_features_are_trained(four_layers: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("examples", "first"), [(eight, 3), (one_topic_each, 1)])
+def test_lower_layers_stay_as_they_are(
+    four_layers: Path, tmp_path: Path, examples: Callable[[], Examples], first: int
+) -> None:
     settings = settings_for(four_layers)
     before = state_of(new_network(str(four_layers), 5).encoder)
-    network = fine_tune(prepare(eight(), settings), settings, tmp_path)
-    first = network.feature_layers[0]
-    assert 0 < first < len(network.encoder.encoder.layer)
+    network = fine_tune(prepare(examples(), settings), settings, tmp_path)
+    assert network.n_lower_layers == first
     trained = tuple(f"encoder.layer.{number}." for number in range(first, len(network.encoder.encoder.layer)))
     after = network.encoder.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items() if not name.startswith(trained))
     changed = f"encoder.layer.{first}.output.dense.weight"
     assert not torch.equal(before[changed], after[changed])
+
+
+def test_what_is_trained_is_what_ships(four_layers: Path, tmp_path: Path) -> None:
+    settings = settings_for(four_layers)
+    encoder = fine_tune(prepare(one_topic_each(), settings), settings, tmp_path).encoder
+    trained = state_of(encoder)
+    snap_weights(encoder)
+    # But for the last bit.
+    assert all(torch.allclose(value, trained[name], rtol=1e-6, atol=0) for name, value in state_of(encoder).items())
+
+
+def test_exclusive_examples_and_others_are_not_mixed(four_layers: Path) -> None:
+    settings = settings_for(four_layers)
+    with pytest.raises(ValueError, match="cannot be joined"):
+        prepare(eight(), settings).joined(prepare(one_topic_each(), settings))
 
 
 def test_finished_folds_are_not_trained_again(tiny_base: Path, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from data.topics import Topic
 from models.network import UNKNOWN
 from training.near_duplicates import merge_groups
 
+# Where each text has one topic, what a topic is called says more of it than one of its texts does.
+PHRASES_WEIGHT = 3.0
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -44,6 +47,13 @@ class Examples:
     def of_origin(self, origin: str) -> np.ndarray:
         """Return the places of the examples of one origin."""
         return np.flatnonzero(np.array(self.origins) == origin)
+
+    def weights(self) -> np.ndarray:
+        """Return how many texts each counts for, float (texts,): a topic's phrases together `PHRASES_WEIGHT` at least."""
+        weights, phrases = np.ones(len(self)), self.of_origin("phrase")
+        topics = self.labels[phrases].argmax(axis=1)
+        weights[phrases] = np.maximum(PHRASES_WEIGHT / np.bincount(topics)[topics], 1)
+        return weights
 
     def joined(self, other: "Examples") -> "Examples":
         """Return these examples followed by others."""
@@ -102,8 +112,13 @@ def _are_topics(articles: Sequence[str], labels: np.ndarray) -> bool:
     return len(pairs) == len({article for article, _ in pairs}) == len({topic for _, topic in pairs})
 
 
-def from_phrases(topics: Sequence[Topic]) -> Examples:
-    """Return each topic's name, definition and phrases as examples of that topic alone."""
+def from_phrases(topics: Sequence[Topic], exclusive: bool = False) -> Examples:
+    """Return each topic's name, definition and phrases as examples of that topic alone.
+
+    Args:
+        topics: what the label columns follow.
+        exclusive: whether the paragraphs that they are to stand beside have one topic each.
+    """
     rows = [
         (column, text)
         for column, topic in enumerate(topics)
@@ -117,7 +132,7 @@ def from_phrases(topics: Sequence[Topic]) -> Examples:
         labels,
         ("phrases",) * len(rows),
         ("phrase",) * len(rows),
-        exclusive=True,
+        exclusive,
     )
 
 

@@ -3,7 +3,8 @@
 The head is fitted to be the best on the frozen encoder (`training.head`). Beside the
 lexicon nothing is won by fine-tuning then, but where each text has one topic it is: there
 the encoder is tuned on single texts and on pairs, and the head fitted once more on what came of it.
-Embeddings and lower layers stay as the base has them, so each text goes through them once.
+Embeddings and lower layers stay as the base has them, so each text goes through them once. The layers
+above compute with rounded weights while they are tuned: rounded afterwards they lose what they have learnt.
 """
 
 import math
@@ -18,14 +19,15 @@ import torch
 from datasets import Dataset
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn.utils import parametrize
 from transformers import BertModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from models.base import load_base
-from models.network import TopicNetwork, snap_weights, topic_loss
+from models.network import TopicNetwork, snap_weights, snapped, topic_loss
 from training.contrast import contrastive_loss, cut_stretch, draw_partners
 from training.examples import Examples
-from training.head import batches_by_length, encode, fit_head, lower_states, pad, unit_states
+from training.head import batches_by_length, encode, fit_exclusive_head, fit_head, lower_states, pad, unit_states
 from training.settings import TrainSettings
 
 WARMUP_SHARE = 0.1
@@ -33,6 +35,8 @@ WARMUP_SHARE = 0.1
 MIN_STEPS = 60
 # Where the topics exclude each other. In an epoch each text is read about twice, once as another's partner.
 EXCLUSIVE_EPOCHS = 3
+# Share of the encoder's depth that stays frozen there; elsewhere it is all below the features.
+EXCLUSIVE_LOWER_DEPTH = 1 / 3
 
 
 @lru_cache(maxsize=1)
@@ -43,14 +47,14 @@ def _base_weights(base: str) -> tuple[Any, dict[str, Tensor], Tokenizer]:
     return encoder.config, encoder.state_dict(), tokenizer
 
 
-def new_network(base: str, n_topics: int) -> TopicNetwork:
+def new_network(base: str, n_topics: int, exclusive: bool = False) -> TopicNetwork:
     """Return an untrained network on a fresh copy of the base."""
     config, weights, _ = _base_weights(base)
     # Dropout on attention costs a third of a training step on a CPU.
     config.attention_probs_dropout_prob = 0.0
     encoder = BertModel(config, add_pooling_layer=False)
     encoder.load_state_dict(weights)
-    return TopicNetwork(encoder, n_topics)
+    return TopicNetwork(encoder, n_topics, EXCLUSIVE_LOWER_DEPTH) if exclusive else TopicNetwork(encoder, n_topics)
 
 
 def tokenizer_of(base: str) -> Tokenizer:
@@ -98,17 +102,30 @@ class Prepared:
         )
 
     def joined(self, other: "Prepared") -> "Prepared":
-        """Return these followed by others."""
+        """Return these followed by others.
+
+        Raises:
+            ValueError: only one of both is exclusive, so they stop at different layers.
+        """
+        if self.examples.exclusive != other.examples.exclusive:
+            raise ValueError("exclusive examples and others cannot be joined: their lower states differ")
         return Prepared(self.examples.joined(other.examples), self.lower + other.lower, self.units + other.units)
 
 
 def prepare(examples: Examples, settings: TrainSettings) -> Prepared:
     """Run the frozen base over the examples; a text beyond `max_length` tokens is cut."""
-    network = new_network(settings.base, examples.labels.shape[1])
+    network = new_network(settings.base, examples.labels.shape[1], examples.exclusive)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     encoded = encode(tokenizer_of(settings.base), list(examples.texts), settings.max_length)
     lower = lower_states(network, encoded, has_bf16())
     return Prepared(examples, lower, unit_states(network, lower, has_bf16()))
+
+
+class _Snapped(torch.nn.Module):
+    """Snaps a weight on its way forwards and lets gradients through (Bengio et al. 2013, arXiv 1308.3432, section 2.1)."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + (snapped(weight.detach()) - weight.detach())
 
 
 class _Upper(torch.nn.Module):
@@ -118,9 +135,22 @@ class _Upper(torch.nn.Module):
         super().__init__()
         self.network = network
         self.exclusive = exclusive
-        first = network.feature_layers[0]
-        for part in (network.encoder.embeddings, *network.encoder.encoder.layer[:first]):
+        layers = network.encoder.encoder.layer
+        for part in (network.encoder.embeddings, *layers[: network.n_lower_layers]):
             part.requires_grad_(False)
+        self.snapped = [
+            part
+            for layer in layers[network.n_lower_layers :]
+            for part in layer.modules()
+            if isinstance(part, torch.nn.Linear)
+        ]
+        for part in self.snapped:
+            parametrize.register_parametrization(part, "weight", _Snapped())
+
+    def finish(self) -> None:
+        """Leave the network with the snapped weights, as plain ones."""
+        for part in self.snapped:
+            parametrize.remove_parametrizations(part, "weight", leave_parametrized=True)
 
     def forward(self, lower_states: Tensor, attention_mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         units = self.network.unit_states(lower_states, attention_mask)
@@ -133,12 +163,20 @@ class _Upper(torch.nn.Module):
 
 def fit_on_frozen(prepared: Prepared, settings: TrainSettings) -> TopicNetwork:
     """Return a network whose encoder is the base and whose head is the best for it, on the CPU."""
-    network = new_network(settings.base, prepared.examples.labels.shape[1])
+    examples = prepared.examples
+    network = new_network(settings.base, examples.labels.shape[1], examples.exclusive)
     # The fused kernel is fast forwards, but on a CPU its backward pass takes half of a training step.
     network.encoder.set_attn_implementation("eager")
-    examples = prepared.examples
-    fit_head(network, prepared.units, examples.labels, examples.exclusive, settings.seed, has_bf16())
+    _fit_head(network, prepared.units, examples, settings)
     return network.eval()
+
+
+def _fit_head(network: TopicNetwork, units: list[Tensor], examples: Examples, settings: TrainSettings) -> None:
+    """Fit the head on features before centring, a tensor (tokens, width) for each example."""
+    if examples.exclusive:
+        fit_exclusive_head(network, units, examples.labels, examples.weights())
+    else:
+        fit_head(network, units, examples.labels, settings.seed, has_bf16())
 
 
 def epochs_of(examples: Examples, settings: TrainSettings) -> int:
@@ -200,10 +238,11 @@ def fine_tune(prepared: Prepared, settings: TrainSettings, folder: Path) -> Topi
     )
     trainer = Trainer(model=upper, args=arguments, train_dataset=dataset, data_collator=collate)
     trainer.train(resume_from_checkpoint=last)
+    upper.finish()
     network.eval().float().cpu()
     if exclusive:
         units = unit_states(network, prepared.lower, has_bf16())
-        fit_head(network, units, prepared.examples.labels, exclusive, settings.seed, has_bf16())
+        _fit_head(network, units, prepared.examples, settings)
     return network
 
 

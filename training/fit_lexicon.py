@@ -13,7 +13,7 @@ INVERSE_PENALTY = 10.0
 MIN_TEXTS = 2
 # Weight of the lexicon beside the network where each text has one topic: such sets have few
 # examples a topic, and their words are mostly chance.
-EXCLUSIVE_WEIGHT = 0.5
+EXCLUSIVE_WEIGHT = 0.25
 # Logit of a topic that all or none of the examples carry.
 CONSTANT = 4.0
 

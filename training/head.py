@@ -88,32 +88,53 @@ def _run_batches(
     return found
 
 
-def fit_head(
-    network: TopicNetwork, units: list[torch.Tensor], labels: np.ndarray, exclusive: bool, seed: int, bf16: bool
-) -> None:
-    """Set the network's centring, head and sharpness to the best for the frozen encoder.
+def fit_head(network: TopicNetwork, units: list[torch.Tensor], labels: np.ndarray, seed: int, bf16: bool) -> None:
+    """Set the network's centring, head and sharpness to the best for the encoder as it is.
 
     Args:
         network: on the CPU; its encoder is left alone.
         units: features before centring, a tensor (tokens, width) for each text.
         labels: multi-hot (texts, topics); `UNKNOWN` where nobody has judged.
-        exclusive: each text has exactly one topic.
         seed: of the order of the texts, the first weights and the dropout.
         bf16: compute in bfloat16 where all of the head is fitted.
     """
-    mean, scale = _mean_and_scale(units)
-    with torch.no_grad():
-        network.feature_mean.copy_(mean)
-        network.feature_scale.copy_(scale)
-        network.raw_sharpness.fill_(RAW_SHARPNESS_OF_MEANS if exclusive else 0.0)
-        features = [network.features(row.float()).bfloat16() for row in units]
-    network.raw_sharpness.requires_grad_(not exclusive)
-    if exclusive:
-        _fit_discriminant(network, features, labels)
-    elif len(units) < MIN_EXAMPLES:
+    features = _centre(network, units)
+    network.raw_sharpness.data.fill_(0.0)
+    network.raw_sharpness.requires_grad_(True)
+    if len(units) < MIN_EXAMPLES:
         _fit_linear(network, features, labels)
     else:
         _fit_all(network, features, torch.from_numpy(labels), seed, bf16)
+
+
+def fit_exclusive_head(
+    network: TopicNetwork, units: list[torch.Tensor], labels: np.ndarray, text_weights: np.ndarray
+) -> None:
+    """Set centring, head and sharpness where each text has exactly one topic: then its mean decides.
+
+    Args:
+        network: on the CPU; its encoder is left alone.
+        units: features before centring, a tensor (tokens, width) for each text.
+        labels: multi-hot (texts, topics).
+        text_weights: how many texts each counts for, (texts,).
+    """
+    means = torch.stack([row.float().mean(0) for row in _centre(network, units)]).double().numpy()
+    _clear_hidden_layers(network)
+    weights, bias = fit_discriminant(means, labels.argmax(axis=1), labels.shape[1], text_weights)
+    with torch.no_grad():
+        network.raw_sharpness.fill_(RAW_SHARPNESS_OF_MEANS)
+        network.head.weight.copy_(torch.from_numpy(weights))
+        network.head.bias.copy_(torch.from_numpy(bias))
+    network.raw_sharpness.requires_grad_(False)
+
+
+@torch.no_grad()
+def _centre(network: TopicNetwork, units: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Set the network's centring; return the features that the head sees, bfloat16 (tokens, width) for each text."""
+    mean, scale = _mean_and_scale(units)
+    network.feature_mean.copy_(mean)
+    network.feature_scale.copy_(scale)
+    return [network.features(row.float()).bfloat16() for row in units]
 
 
 def _mean_and_scale(units: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,16 +150,6 @@ def _clear_hidden_layers(network: TopicNetwork) -> None:
     for layer in (network.token_layer, network.token_head, network.paragraph_layer, network.paragraph_head):
         for parameter in layer.parameters():
             torch.nn.init.zeros_(parameter)
-
-
-def _fit_discriminant(network: TopicNetwork, features: list[torch.Tensor], labels: np.ndarray) -> None:
-    """Fit the linear part of the head to the mean features of texts that have one topic each."""
-    _clear_hidden_layers(network)
-    means = torch.stack([row.float().mean(0) for row in features]).double().numpy()
-    weights, bias = fit_discriminant(means, labels.argmax(axis=1), labels.shape[1])
-    with torch.no_grad():
-        network.head.weight.copy_(torch.from_numpy(weights))
-        network.head.bias.copy_(torch.from_numpy(bias))
 
 
 def _fit_linear(network: TopicNetwork, features: list[torch.Tensor], labels: np.ndarray) -> None:

@@ -15,7 +15,7 @@ class TrainSettings:
     """Epochs of fine-tuning where a text may have several topics. None: on the default base, beside the lexicon, it
     adds nothing (`training/COMPARISON.md`); with another `base`, try 2. Where the topics exclude each other it pays,
     and there are at least `training.fine_tune.EXCLUSIVE_EPOCHS`."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 5e-5
     """Peak rate; linear warm-up over the first tenth, then linear decay."""
     batch_size: int = 16
     weight_decay: float = 0.01

@@ -101,7 +101,7 @@ def read_data(
     paths = (topics_path, *annotation_paths, *test_paths)
     hashes = {path.name: file_hash(path) for path in paths}
     tested = _test_examples(test, topics, paragraphs.exclusive) if test else None
-    return TrainingData(topics, paragraphs, from_phrases(topics), tested, hashes, tuple(kept))
+    return TrainingData(topics, paragraphs, from_phrases(topics, paragraphs.exclusive), tested, hashes, tuple(kept))
 
 
 def _test_examples(test: Sequence[Annotation], topics: tuple[Topic, ...], exclusive: bool) -> Examples:
