@@ -46,6 +46,8 @@ def test_where_each_text_has_one_topic_the_mean_decides(tiny_base: Path) -> None
     network = new_network(str(tiny_base), 3)
     rows = units(2, 30, 64)
     labels = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
+    for row, label in zip(rows, labels, strict=True):
+        row[:, :3] += 0.2 * torch.from_numpy(label).bfloat16()
     fit_exclusive_head(network, rows, labels, np.ones(30))
     logits = fitted_logits(network, rows)
     with torch.no_grad():
@@ -54,7 +56,7 @@ def test_where_each_text_has_one_topic_the_mean_decides(tiny_base: Path) -> None
             + network.head.bias
         )
     assert torch.allclose(logits, means, atol=0.3)
-    assert (logits.argmax(1).numpy() == labels.argmax(axis=1)).mean() > 0.9
+    assert (logits.argmax(1).numpy() == labels.argmax(axis=1)).mean() > 0.95
     assert not network.raw_sharpness.requires_grad
 
 

@@ -13,7 +13,7 @@ from models.network import UNKNOWN
 from training.examples import Examples, from_phrases
 from training.fit_lexicon import fit_lexicon
 
-PHRASES = from_phrases(load_topics())
+PHRASES = from_phrases(load_topics(), exclusive=True)
 
 
 def small() -> Lexicon:

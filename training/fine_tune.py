@@ -125,7 +125,9 @@ class _Snapped(torch.nn.Module):
     """Snaps a weight on its way forwards and lets gradients through (Bengio et al. 2013, arXiv 1308.3432, section 2.1)."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight + (snapped(weight.detach()) - weight.detach())
+        with torch.no_grad():
+            change = snapped(weight) - weight
+        return weight + change
 
 
 class _Upper(torch.nn.Module):
@@ -138,12 +140,8 @@ class _Upper(torch.nn.Module):
         layers = network.encoder.encoder.layer
         for part in (network.encoder.embeddings, *layers[: network.n_lower_layers]):
             part.requires_grad_(False)
-        self.snapped = [
-            part
-            for layer in layers[network.n_lower_layers :]
-            for part in layer.modules()
-            if isinstance(part, torch.nn.Linear)
-        ]
+        tuned = layers[network.n_lower_layers :].modules()
+        self.snapped = [part for part in tuned if isinstance(part, torch.nn.Linear)]
         for part in self.snapped:
             parametrize.register_parametrization(part, "weight", _Snapped())
 
